@@ -1,0 +1,13 @@
+"""The one exception of this package that speaks to a user."""
+
+from __future__ import annotations
+
+__all__ = ["BrainMRIError"]
+
+
+class BrainMRIError(Exception):
+    """A mistake that the user can mend: in the data, the options, the files or the machine.
+
+    The message takes at most three lines: what was expected and what was found, where, and what to do. It quotes
+    the bad value. ``brainmri`` prints it without a traceback and exits with code 2.
+    """
