@@ -1,1 +1,24 @@
+"""Metrics that MONAI lacks."""
 
+from brainmri_monai.metrics.bootstrap import bootstrap, paired_bootstrap
+from brainmri_monai.metrics.calibration import brier_score, expected_calibration_error, fit_temperature
+from brainmri_monai.metrics.classification import class_scores, confusion_matrix, overall_scores
+from brainmri_monai.metrics.ranking import average_precision, roc_auc
+from brainmri_monai.metrics.two_step import GRADES, Answers, score, statistics
+
+__all__ = [
+    "GRADES",
+    "Answers",
+    "average_precision",
+    "bootstrap",
+    "brier_score",
+    "class_scores",
+    "confusion_matrix",
+    "expected_calibration_error",
+    "fit_temperature",
+    "overall_scores",
+    "paired_bootstrap",
+    "roc_auc",
+    "score",
+    "statistics",
+]

@@ -1,0 +1,167 @@
+"""``datalist.json``: which patient is in which part of a run, in MONAI's datalist form."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from brainmri_monai.data.patients import Patient, Problem
+from brainmri_monai.data.splits import PARTS, Split
+from brainmri_monai.errors import BrainMRIError
+from brainmri_monai.files import write_json
+
+__all__ = ["Datalist", "digest_of", "entry"]
+
+
+@dataclass
+class Datalist:
+    """The patients of a run and the part that each belongs to.
+
+    Args:
+        root: folder that the image paths are relative to.
+        layout: how the patients lie there (see ``data.patients``).
+        types: names of the tumour types; a type's index is its place in this list.
+        split: how the parts came about: method, fold, folds, seed, notes.
+        parts: part → entries, each with ``id, patient, image, type, grade, digests``.
+        excluded: what was left out, each with ``id, where, what, remedy``.
+    """
+
+    root: Path
+    layout: str
+    types: list[str]
+    split: dict[str, Any]
+    parts: dict[str, list[dict[str, Any]]]
+    excluded: list[dict[str, Any]] = field(default_factory=list)
+
+    @classmethod
+    def build(
+        cls,
+        root: Path,
+        layout: str,
+        entries: Iterable[dict[str, Any]],
+        split: Split,
+        how: Mapping[str, Any],
+        problems: Sequence[Problem] = (),
+    ) -> Datalist:
+        """Put entries (see :func:`entry`) into the parts of a split."""
+        by_id = {e["id"]: e for e in entries}
+        return cls(
+            root=Path(root),
+            layout=layout,
+            types=sorted({e["type"] for e in by_id.values()}),
+            split={**how, "notes": split.notes},
+            parts={part: [by_id[patient] for patient in split.parts[part]] for part in PARTS},
+            excluded=[{"where": p.where, "what": p.what, "remedy": p.remedy} for p in problems],
+        )
+
+    @classmethod
+    def load(cls, path: str | Path) -> Datalist:
+        """
+        Raises:
+            BrainMRIError: when the file is missing or is no datalist of ours.
+        """
+        try:
+            content = json.loads(Path(path).read_text(encoding="utf-8"))
+            return cls(
+                root=Path(content["root"]),
+                layout=content["layout"],
+                types=content["types"],
+                split=content["split"],
+                parts={part: content[part] for part in PARTS},
+                excluded=content["excluded"],
+            )
+        except FileNotFoundError as error:
+            raise BrainMRIError(
+                f"no {Path(path).name} in {Path(path).parent}: this is not the folder of a run.\n"
+                "Give the folder that a training wrote, with --output_dir."
+            ) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise BrainMRIError(
+                f"{path} is not a datalist of this package: {error!r}.\nRestore the file, or train again with --fresh."
+            ) from error
+
+    def save(self, path: str | Path) -> None:
+        """Write as JSON, atomically."""
+        write_json(
+            path,
+            {
+                "name": self.root.name,
+                "root": str(self.root),
+                "layout": self.layout,
+                "digest": self.digest,
+                "types": self.types,
+                "split": self.split,
+                **self.parts,
+                "excluded": self.excluded,
+            },
+        )
+
+    @property
+    def entries(self) -> list[dict[str, Any]]:
+        """The entries of all parts."""
+        return [e for part in PARTS for e in self.parts[part]]
+
+    @property
+    def digest(self) -> str:
+        """Of the data: it changes with any image, label or patient, and not with the folder that they lie in."""
+        return digest_of(self.entries)
+
+    def samples(self, part: str) -> list[dict[str, Any]]:
+        """What a MONAI data set takes: ``id``, ``image`` (absolute paths) and ``label``, [type, grade - 1 or -1]."""
+        return [
+            {"id": e["id"], "image": [str(self.root / file) for file in e["image"]], "label": self.label(e)}
+            for e in self.parts[part]
+        ]
+
+    def label(self, entry: Mapping[str, Any]) -> list[int]:
+        """[index of the type, grade - 1], with -1 for a type that training did not know or an unknown grade."""
+        known = entry["type"] in self.types
+        return [self.types.index(entry["type"]) if known else -1, entry["grade"] - 1 if entry["grade"] else -1]
+
+    def class_weights(self, what: int, classes: int) -> list[float]:
+        """Weights against imbalance: n / (classes present · n of the class) on the training patients; 0 if absent.
+
+        Args:
+            what: 0 for the type, 1 for the grade.
+            classes: number of classes, those that do not occur included.
+        """
+        labels = [self.label(e)[what] for e in self.parts["training"]]
+        counts = Counter(label for label in labels if label >= 0)
+        known = sum(counts.values())
+        return [known / (len(counts) * counts[c]) if counts[c] else 0.0 for c in range(classes)]
+
+
+def entry(patient: Patient, root: Path) -> dict[str, Any]:
+    """A patient as ``datalist.json`` holds it; ``digests`` are of the files' bytes."""
+    return {
+        "id": patient.id,
+        "patient": patient.id,
+        "image": [_relative(file, root) for file in patient.image],
+        "type": patient.type,
+        "grade": patient.grade,
+        "digests": [_file_digest(file) for file in patient.image],
+    }
+
+
+def digest_of(entries: Iterable[Mapping[str, Any]]) -> str:
+    """Of a set of entries, whatever their order."""
+    lines = sorted(json.dumps([e["id"], e["type"], e["grade"], e["digests"]]) for e in entries)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def _relative(file: Path, root: Path) -> str:
+    return file.relative_to(root).as_posix() if file.is_relative_to(root) else str(file)
+
+
+def _file_digest(file: Path) -> str:
+    digest = hashlib.sha256()
+    for part in sorted(file.iterdir()) if file.is_dir() else [file]:
+        with part.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()[:16]

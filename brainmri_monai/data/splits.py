@@ -1,0 +1,126 @@
+"""Parts of a data set: grouped by patient, stratified, the same for the same seed."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from brainmri_monai.errors import BrainMRIError
+
+__all__ = ["PARTS", "Split", "holdout", "kfold"]
+
+PARTS = ("training", "validation", "test")
+Strata = Mapping[str, Sequence[str]]  # patient → (class, finer label, …), such as ("astrocytoma", "2")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which patients each part holds, sorted, and what a reader should know of how it came about."""
+
+    parts: dict[str, list[str]]
+    notes: list[str] = field(default_factory=list)
+
+
+def holdout(strata: Strata, seed: int, shares: Sequence[float] = (0.70, 0.15, 0.15)) -> Split:
+    """Split patients into training, validation and test.
+
+    Each stratum is shuffled and dealt out one by one to the part that lacks most, within the class first and then over
+    all. A stratum too small for every part needs no special case: its patients go where their class lacks them, the
+    training first, and a note says so.
+
+    Args:
+        strata: patient → (class, finer label, …). A patient is one entry, with all images, and so stays together.
+        seed: decides the shuffle.
+        shares: of the patients, for training, validation and test.
+
+    Raises:
+        BrainMRIError: when there is one class only, or one with fewer than two patients.
+    """
+    _require_two_patients(strata)
+    parts = _deal(strata, seed, dict(zip(PARTS, shares, strict=True)))
+    return Split(parts, _rare_notes(strata, len(PARTS), "the three parts"))
+
+
+def kfold(strata: Strata, folds: int, fold: int, seed: int) -> Split:
+    """Cross-validation: one fold is the test, 15 % of the other patients the validation, the rest the training.
+
+    Args:
+        strata: as for :func:`holdout`.
+        folds: number of folds, at least 2.
+        fold: which fold is the test, from 0.
+        seed: decides the shuffle; the folds of one cross-validation share it.
+
+    Raises:
+        BrainMRIError: when there are fewer patients than folds or no such fold, one class only, or a class with fewer
+            than two patients.
+    """
+    if not 2 <= folds <= len(strata):
+        raise BrainMRIError(
+            f"{folds} folds asked for, and there are {len(strata)} patients.\n"
+            f"Choose --folds from 2 to {len(strata)}, or give more patients."
+        )
+    if not 0 <= fold < folds:
+        raise BrainMRIError(f"fold {fold} asked for, of {folds} folds.\nChoose --fold from 0 to {folds - 1}.")
+    _require_two_patients(strata)
+    dealt = [patient for members in _shuffled_classes(strata, seed) for patient in members]
+    test = sorted(dealt[fold::folds])  # like cards: each stratum is spread over the folds to within one patient
+    others = {patient: strata[patient] for patient in strata if patient not in set(test)}
+    parts = {**_deal(others, seed, {"training": 0.85, "validation": 0.15}), "test": test}
+    return Split(parts, _rare_notes(strata, folds, f"the {folds} folds"))
+
+
+def _deal(strata: Strata, seed: int, shares: Mapping[str, float]) -> dict[str, list[str]]:
+    parts: dict[str, list[str]] = {part: [] for part in shares}
+    dealt = 0
+    for members in _shuffled_classes(strata, seed):
+        in_class: Counter[str] = Counter()
+        for number, patient in enumerate(members, start=1):
+            dealt += 1
+            # what each part lacks of its share: in this class, which counts double, and over all classes so far
+            lack = {
+                part: 2 * (share * number - in_class[part]) + share * dealt - len(parts[part])
+                for part, share in shares.items()
+            }
+            part = max(lack, key=lambda part: lack[part]) if number > 1 else PARTS[0]
+            parts[part].append(patient)
+            in_class[part] += 1
+    return {part: sorted(members) for part, members in parts.items()}
+
+
+def _shuffled_classes(strata: Strata, seed: int) -> list[list[str]]:
+    """The patients of each class, stratum after stratum, shuffled within each."""
+    shuffler = random.Random(seed)
+    members: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for patient in sorted(strata):
+        members[tuple(strata[patient])].append(patient)
+    classes: dict[str, list[str]] = defaultdict(list)
+    for stratum in sorted(members):
+        shuffler.shuffle(members[stratum])
+        classes[stratum[0]] += members[stratum]
+    return list(classes.values())
+
+
+def _require_two_patients(strata: Strata) -> None:
+    counts = Counter(stratum[0] for stratum in strata.values())
+    found = ", ".join(f"{name} {count}" for name, count in sorted(counts.items())) or "none"
+    if len(counts) < 2:
+        raise BrainMRIError(
+            f"at least two classes are needed, to learn to tell them apart; patients found: {found}.\n"
+            "Add patients of another class."
+        )
+    rare = sorted(name for name, count in counts.items() if count < 2)
+    if rare:
+        raise BrainMRIError(
+            f"every class needs two patients, to learn from one and test on another; patients found: {found}.\n"
+            f"Add patients to {', '.join(rare)}, or leave that class out."
+        )
+
+
+def _rare_notes(strata: Strata, parts: int, where: str) -> list[str]:
+    counts = Counter(tuple(stratum) for stratum in strata.values())
+    rare = [f"{' '.join(stratum)} ({count})" for stratum, count in sorted(counts.items()) if count < parts]
+    if not rare:
+        return []
+    return [f"too few patients for each of {where}, so stratified by their class alone: {', '.join(rare)}"]

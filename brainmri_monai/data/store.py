@@ -1,0 +1,52 @@
+"""Decoded slices on disk, one array a patient, read without being copied into memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from brainmri_monai.files import replacing
+
+__all__ = ["SliceStore"]
+
+
+class SliceStore:
+    """Arrays that are decoded once and memory-mapped ever after.
+
+    The operating system keeps what is used in memory and drops it when memory is needed elsewhere, so that neither the
+    machine's size nor a container's limit has to be guessed. An array is made anew when its source files change. Two
+    runs may share a store: arrays appear whole or not at all.
+
+    Args:
+        folder: where the arrays lie. It can be deleted at any time between runs.
+        recipe: names how the arrays are made; another recipe makes other arrays.
+    """
+
+    def __init__(self, folder: str | Path, recipe: str) -> None:
+        self.folder = Path(folder)
+        self.recipe = recipe
+
+    def path(self, image: Sequence[str | Path]) -> Path:
+        """Where the array of ``image``, a patient's files, lies or would lie."""
+        digest = hashlib.sha256(self.recipe.encode())
+        for file in map(Path, image):
+            for found in sorted(file.iterdir()) if file.is_dir() else [file]:
+                status = found.stat()
+                digest.update(f"{found}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
+        return self.folder / f"{digest.hexdigest()[:32]}.npy"
+
+    def get(self, image: Sequence[str | Path], make: Callable[[Sequence[str | Path]], np.ndarray]) -> np.ndarray:
+        """The array of ``image``: from the store, else made by ``make`` and stored.
+
+        Returns:
+            A memory map of the array; writing to it changes neither the file nor what others see.
+        """
+        path = self.path(image)
+        if not path.exists():
+            array = make(image)
+            with replacing(path) as temporary, temporary.open("wb") as file:
+                np.save(file, array)
+        return np.load(path, mmap_mode="c")

@@ -1,0 +1,177 @@
+"""What is kept after each epoch: the best weights, the way there, and all that a resume needs."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import defaultdict
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from ignite.engine import Engine, Events
+from monai.utils import CommonKeys
+from torch import nn
+
+from brainmri_monai.engines.distributed import is_main_process
+from brainmri_monai.engines.run_folder import RunFolder
+from brainmri_monai.errors import BrainMRIError
+from brainmri_monai.files import replacing, write_json
+
+__all__ = ["TrainingRecord", "load_weights"]
+
+
+class TrainingRecord:
+    """Write ``model.pt`` when the metric gets better, and ``last.pt`` and ``history.json`` after every epoch.
+
+    MONAI's and ignite's savers do not write atomically, and keep neither the best score nor the history, without which
+    a resumed run differs from an uninterrupted one. Attach it last: it stores what the other handlers did.
+
+    Args:
+        run: the run's folder.
+        network: whose weights are saved, all of them, also where only a part is trained.
+        optimizer: of the trainer.
+        scheduler: stepped once an epoch here, after the validation.
+        evaluator: has validated when an epoch ends; its metrics enter the history.
+        metric: among the evaluator's metrics, the one that chooses the best epoch.
+        patience: stop when the metric has not become better for so many epochs; 0 never stops.
+    """
+
+    def __init__(
+        self,
+        run: RunFolder,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        scheduler: torch.optim.lr_scheduler.LRScheduler,
+        evaluator: Engine,
+        metric: str = "loss",
+        patience: int = 0,
+    ) -> None:
+        self.run = run
+        self.network = network
+        self.optimizer = optimizer
+        self.scheduler = scheduler
+        self.evaluator = evaluator
+        self.metric = metric
+        self.patience = patience
+        self.history: list[dict[str, Any]] = []
+        self.best: dict[str, float] = {"epoch": 0, "value": math.inf if self.lower_is_better else -math.inf}
+        self.stopped_early = False
+
+    @property
+    def lower_is_better(self) -> bool:
+        """Losses and errors should fall, all else rise."""
+        return self.metric.split("_")[-1] in {"loss", "ece", "brier"}
+
+    def attach(self, trainer: Engine) -> None:
+        trainer.add_event_handler(Events.STARTED, self._restore)
+        trainer.add_event_handler(Events.EPOCH_STARTED, self._start_epoch)
+        trainer.add_event_handler(Events.ITERATION_COMPLETED, self._add_batch)
+        trainer.add_event_handler(Events.EPOCH_COMPLETED, self._end_epoch)
+        trainer.add_event_handler(Events.COMPLETED, self._finish)
+
+    def _restore(self, trainer: Engine) -> None:
+        self.started = time.monotonic()
+        if not self.run.last.exists():
+            return
+        state = load_weights(self.run.last, map_location=self.run.device)
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scheduler.load_state_dict(state["scheduler"])
+        self.best, self.history = state["best"], state["history"]
+        trainer.state.epoch = state["epoch"]
+        trainer.state.iteration = state["epoch"] * trainer.state.epoch_length
+        self._stop_early(trainer)  # killed between its last epoch and its end
+
+    def _start_epoch(self, trainer: Engine) -> None:
+        self.sums: dict[str, float] = defaultdict(float)
+        self.epoch_started = time.monotonic()
+
+    def _add_batch(self, trainer: Engine) -> None:
+        output, batch = trainer.state.output, trainer.state.batch
+        output = output[0] if isinstance(output, list) else output  # decollated: each item holds the batch's loss
+        self.sums["loss"] += float(output[CommonKeys.LOSS])
+        self.sums["batches"] += 1
+        self.sums["slices"] += float(batch["mask"].sum()) if "mask" in batch else len(batch[CommonKeys.IMAGE])
+
+    def _end_epoch(self, trainer: Engine) -> None:
+        seconds = time.monotonic() - self.epoch_started
+        learning_rate = self.optimizer.param_groups[0]["lr"]
+        self.scheduler.step()
+        metrics = {name: float(value) for name, value in self.evaluator.state.metrics.items()}
+        if self.metric not in metrics:
+            raise BrainMRIError(
+                f"metric '{self.metric}' cannot choose the best epoch: the validation gives {', '.join(metrics)}.\n"
+                "Give one of these with --metric."
+            )
+        row = {
+            "epoch": trainer.state.epoch,
+            "train_loss": self.sums["loss"] / self.sums["batches"],
+            **{f"val_{name}": value if math.isfinite(value) else None for name, value in metrics.items()},
+            "lr": learning_rate,
+            "seconds": round(seconds, 3),
+            "slices_per_second": round(self.sums["slices"] / max(seconds, 1e-9), 1),
+        }
+        self.history.append(row)
+        value = metrics[self.metric]
+        better = value < self.best["value"] if self.lower_is_better else value > self.best["value"]
+        if better:  # never with NaN
+            self.best = {"epoch": trainer.state.epoch, "value": value}
+        if is_main_process():
+            if better or not self.run.best.exists():
+                save(self.network.state_dict(), self.run.best)
+            self._save(trainer.state.epoch)
+            write_json(self.run.path / "history.json", self.history)
+        self._stop_early(trainer)
+
+    def _stop_early(self, trainer: Engine) -> None:
+        self.stopped_early = 0 < self.patience <= trainer.state.epoch - self.best["epoch"]
+        if self.stopped_early:
+            trainer.terminate()
+
+    def _save(self, epoch: int) -> None:
+        state = {
+            "epoch": epoch,
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+            "best": self.best,
+            "history": self.history,
+        }
+        save(state, self.run.last)
+
+    def _finish(self, trainer: Engine) -> None:
+        self.run.finish(time.monotonic() - self.started, self.stopped_early)
+        if is_main_process():
+            why = f" (no better {self.metric} for {self.patience} epochs)" if self.stopped_early else ""
+            print(
+                f"trained {trainer.state.epoch} epochs{why}; best epoch {self.best['epoch']:.0f}, "
+                f"validation {self.metric} {self.best['value']:.4f}: {self.run.best}"
+            )
+
+
+def save(state: dict[str, Any], path: Any) -> None:
+    """Write tensors and plain types, atomically."""
+    with replacing(path) as temporary:
+        torch.save(state, temporary)
+
+
+def load_weights(path: Any, map_location: str | torch.device = "cpu") -> dict[str, Any]:
+    """Read a checkpoint that holds tensors and plain types alone.
+
+    Raises:
+        BrainMRIError: when the file is missing or broken, or holds anything else, such as code.
+    """
+    try:
+        return torch.load(path, map_location=map_location, weights_only=True)
+    except FileNotFoundError as error:
+        raise BrainMRIError(f"no weights at {path}.\nTrain first, or give the folder of a finished run.") from error
+    except UnpicklingError as error:
+        raise BrainMRIError(
+            f"{path} is not loaded: it holds more than tensors and plain types, and could run code.\n"
+            "Save the weights as a plain state dict: torch.save(network.state_dict(), path)."
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError) as error:
+        raise BrainMRIError(
+            f"{path} cannot be read as a checkpoint: {str(error).splitlines()[0]}\nIt may be truncated: copy it again."
+        ) from error

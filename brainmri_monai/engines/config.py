@@ -1,0 +1,59 @@
+"""The configuration that MONAI's runner is running, as it was written."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from copy import deepcopy
+from typing import Any
+
+from monai.bundle import ConfigParser
+
+__all__ = ["differences", "running_parser", "without_tracking"]
+
+TRACKING_KEYS = ("experiment_name", "is_not_rank0", "run_name", "save_execute_config", "tracking_uri")
+
+
+def running_parser() -> ConfigParser:
+    """The parser that is making the component which calls this.
+
+    MONAI hands its components their arguments, but not the configuration that they stand in, and a run has to record it
+    with all its overrides. The parser is found among the callers; ``python -m monai.bundle run``, ``brainmri run`` and
+    ``ConfigWorkflow`` all have one.
+
+    Raises:
+        RuntimeError: when no parser is making anything.
+    """
+    frame = sys._getframe(1)
+    while frame is not None:
+        caller = frame.f_locals.get("self")
+        if isinstance(caller, ConfigParser):
+            return caller
+        frame = frame.f_back
+    raise RuntimeError("no MONAI configuration is running: make this component from a bundle's configuration")
+
+
+def without_tracking(config: dict[str, Any]) -> dict[str, Any]:
+    """A copy of a raw configuration without what ``--tracking mlflow`` adds to it."""
+    config = deepcopy({key: value for key, value in config.items() if key not in TRACKING_KEYS})
+    for section in config.values():
+        handlers = section.get("handlers") if isinstance(section, dict) else None
+        if isinstance(handlers, list):
+            section["handlers"] = [h for h in handlers if not str(h.get("_target_", "")).endswith("MLFlowHandler")]
+    return config
+
+
+def differences(before: Any, now: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Where two raw configurations differ.
+
+    Yields:
+        The id of an item and both its values; ``None`` where it does not stand.
+    """
+    if isinstance(before, dict) and isinstance(now, dict):
+        for name in [*before, *(name for name in now if name not in before)]:
+            yield from differences(before.get(name), now.get(name), f"{key}#{name}" if key else name)
+    elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        for number, (old, new) in enumerate(zip(before, now, strict=True)):
+            yield from differences(old, new, f"{key}#{number}")
+    elif before != now:
+        yield key, before, now

@@ -1,0 +1,55 @@
+"""What several processes of one run have to agree on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch.distributed as dist
+
+__all__ = ["gather", "is_main_process", "main_process_first", "rank"]
+
+
+def rank() -> int:
+    """Number of this process among those of the run; 0 when it is the only one."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def is_main_process() -> bool:
+    """Whether this process is rank 0, or the only one."""
+    return rank() == 0
+
+
+@contextmanager
+def main_process_first() -> Iterator[None]:
+    """Rank 0 runs the block while the others wait; then they run it, and find what rank 0 left on disk.
+
+    When rank 0 fails, the others stop with it instead of waiting for ever.
+    """
+    if not dist.is_initialized():
+        yield
+        return
+    failed = [False]
+    if is_main_process():
+        try:
+            yield
+        except BaseException:
+            failed = [True]
+            raise
+        finally:
+            dist.broadcast_object_list(failed, src=0)
+    else:
+        dist.broadcast_object_list(failed, src=0)
+        if failed[0]:
+            raise SystemExit(2)  # rank 0 tells what was wrong
+        yield
+
+
+def gather(items: list[Any]) -> list[Any]:
+    """The items of all processes, in the order of the ranks; each process gets all of them."""
+    if not dist.is_initialized():
+        return items
+    parts: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(parts, items)
+    return [item for part in parts for item in part]

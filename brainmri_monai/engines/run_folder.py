@@ -1,0 +1,299 @@
+"""The folder of a run: what was decided, and the run as a bundle of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from monai.utils import set_determinism
+
+import brainmri_monai
+from brainmri_monai.data.datalist import Datalist
+from brainmri_monai.engines.config import differences, running_parser, without_tracking
+from brainmri_monai.engines.distributed import is_main_process
+from brainmri_monai.engines.precision import choose_precision
+from brainmri_monai.errors import BrainMRIError
+from brainmri_monai.files import write_json
+
+__all__ = ["RunFolder", "default_output_dir"]
+
+# a resumed run may change these: where things lie, how long to train, and what follows from the data
+FREE_OPTIONS = {"bundle_root", "dataset_dir", "output_dir", "ckpt_dir", "epochs", "fresh", "device", "types", "_meta_"}
+PACKAGES = ("torch", "monai", "numpy", "pytorch-ignite", "scikit-learn", "pillow", "nibabel", "itk")
+COPIED = ("evaluate.json", "fast.json", "logging.conf")
+LEFT_BY_A_RUN = ("run.json", "datalist.json", "history.json", "metrics_test.json", "test_predictions.csv")
+LEFT_BY_A_RUN += ("attention.csv", "report.html", "models/model.pt", "models/last.pt", "configs", "figures", "events")
+
+
+def default_output_dir(bundle_root: str | Path, *below: str) -> str:
+    """Where a workflow writes when it is not told: never into a bundle as shipped, nor into the package.
+
+    Args:
+        bundle_root: the bundle. A finished run is one too, and holds what is made from it.
+        below: folders below it, such as ``inference``.
+
+    Returns:
+        ``<run>/…`` for a finished run; else ``runs/<bundle>/…`` in the current folder, or in the home folder when the
+        current one belongs to the bundle or the package.
+    """
+    root = Path(bundle_root).resolve()
+    if (root / "run.json").exists():
+        return str(root.joinpath(*below))
+    here = Path.cwd()
+    if _is_ours(here, root):
+        here = Path.home() / "brainmri"
+    return str(here.joinpath("runs", root.name, *below))
+
+
+class RunFolder:
+    """``<output_dir>``, where a run writes what it decided, and from which it resumes.
+
+    Args:
+        output_dir: the folder.
+        ckpt_dir: where the weights lie; usually ``<output_dir>/models``.
+        bundle_root: the bundle that is run.
+        precision: as asked for; see :attr:`precision`.
+        device: what the network runs on.
+        seed: of the whole run.
+        epochs: how many are asked for.
+        fresh: delete what an earlier run left here, instead of resuming it.
+
+    Raises:
+        BrainMRIError: when the folder belongs to a bundle or the package, or the precision is unknown.
+    """
+
+    def __init__(
+        self,
+        output_dir: str | Path,
+        ckpt_dir: str | Path,
+        bundle_root: str | Path,
+        precision: str,
+        device: str | torch.device,
+        seed: int,
+        epochs: int,
+        fresh: bool = False,
+    ) -> None:
+        self.parser = running_parser()
+        self.path = Path(output_dir).resolve()
+        self.ckpt_dir = Path(ckpt_dir).resolve()
+        self.bundle_root = Path(bundle_root).resolve()
+        self.device = torch.device(device)
+        self.seed = seed
+        self.epochs = epochs
+        for folder in (self.path, self.ckpt_dir):
+            if _is_ours(folder, self.bundle_root) and not (self.bundle_root / "run.json").exists():
+                raise BrainMRIError(
+                    f"the output folder {folder} lies in a bundle or in the package.\n"
+                    "Give a folder elsewhere with --output_dir."
+                )
+        if fresh and is_main_process():
+            self._clear()
+        self.record: dict[str, Any] = self._read("run.json") or {}
+        self._precision = precision
+
+    @property
+    def precision(self) -> str:
+        """What the arithmetic of this run is done in; a resumed run keeps what it began with."""
+        return self.record.get("precision") or choose_precision(self._precision, self.device)
+
+    @property
+    def last(self) -> Path:
+        """What a resume needs."""
+        return self.ckpt_dir / "last.pt"
+
+    @property
+    def best(self) -> Path:
+        """The best weights, a plain state dict."""
+        return self.ckpt_dir / "model.pt"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether this run has done all the epochs that are asked for, or stopped early."""
+        done = self.record.get("finished")
+        return bool(done) and (self.record.get("stopped_early", False) or self.record["epochs"] >= self.epochs)
+
+    def require_same_run(self) -> None:
+        """
+        Raises:
+            BrainMRIError: when the folder holds a run of another bundle or with other options; names the first one.
+        """
+        if not self.record:
+            return
+        bundle = self.record["bundle"]
+        if bundle != self.bundle_name:
+            raise self._other_run(f"a run of the bundle {bundle}, not of {self.bundle_name}")
+        before = self._read("configs/train.json") or {}
+        changed = [
+            (key, old, new)
+            for key, old, new in differences(before, self.raw_config())
+            if key.split("#")[0] not in FREE_OPTIONS
+        ]
+        if changed:
+            key, old, new = changed[0]
+            more = f" (and {len(changed) - 1} more options)" if len(changed) > 1 else ""
+            raise self._other_run(f"a run with {key} = {_short(old)}, and now it is {_short(new)}{more}")
+
+    def require_same_data(self, before: Datalist, digest: str) -> None:
+        """
+        Raises:
+            BrainMRIError: when the run was made with other data than that of ``digest``.
+        """
+        if before.digest != digest:
+            raise self._other_run(
+                f"a run on other data ({len(before.entries)} patients of {before.root}, digest {before.digest}; "
+                f"now digest {digest})"
+            )
+
+    def begin(self, datalist: Datalist) -> None:
+        """Seed everything, record the decisions, and write the run as a bundle; or go on with what is recorded.
+
+        Raises:
+            BrainMRIError: when the folder cannot be written.
+        """
+        set_determinism(seed=self.seed)
+        torch.use_deterministic_algorithms(False)  # set_determinism asks for what some CUDA kernels do not have
+        if self.record.get("threads"):
+            torch.set_num_threads(self.record["threads"])
+        if not is_main_process():
+            return
+        resuming = self.last.exists() and bool(self.record)
+        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        self.record = {
+            "bundle": self.bundle_name,
+            "version": self._metadata()["version"],
+            "package": brainmri_monai.__version__,
+            "created": now,
+            "finished": None,
+            "seconds": 0.0,
+            **(self.record if resuming else {}),
+            "command": " ".join(["brainmri" if Path(sys.argv[0]).name == "brainmri" else sys.argv[0], *sys.argv[1:]]),
+            "seed": self.seed,
+            "epochs": self.epochs,
+            "device": _device_name(self.device),
+            "precision": self.precision,
+            "threads": torch.get_num_threads(),
+            "packages": {name: metadata.version(name) for name in PACKAGES},
+            "options": self.options(),
+            "digests": {
+                "data": datalist.digest,
+                "split": _digest(datalist.parts),
+                "config": _digest(self.raw_config()),
+            },
+            "notes": datalist.split["notes"],
+        }
+        if self.is_finished:
+            print(f"this run is finished: {self.path} (more --epochs continue it, --fresh starts it over)")
+            return
+        self._write_bundle(datalist)
+        write_json(self.path / "run.json", self.record)
+        print(f"{'resuming' if resuming else 'run'}: {self.path}")
+        print(f"arithmetic: {self.record['precision']} on {self.record['device']}, {self.record['threads']} threads")
+
+    def finish(self, seconds: float, stopped_early: bool) -> None:
+        """Record that the training came to its end."""
+        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        self.record |= {"finished": now, "stopped_early": stopped_early, "epochs": self.epochs}
+        self.record["seconds"] = round(self.record["seconds"] + seconds, 1)
+        if is_main_process():
+            write_json(self.path / "run.json", self.record)
+
+    @property
+    def bundle_name(self) -> str:
+        """The name in the bundle's metadata, also of a bundle that lies in a folder of another name."""
+        return self._metadata().get("name", self.bundle_root.name)
+
+    def raw_config(self) -> dict[str, Any]:
+        """The configuration that is running, as written, with all overrides."""
+        config = without_tracking(self.parser.get())
+        config.pop("_meta_", None)
+        return config
+
+    def options(self) -> dict[str, Any]:
+        """The resolved top-level options."""
+        options = {}
+        for key, raw in self.raw_config().items():
+            if isinstance(raw, (str, int, float, bool)) or raw is None:
+                value = self.parser.get_parsed_content(key)
+                if isinstance(value, (str, int, float, bool, torch.device)) or value is None:
+                    options[key] = str(value) if isinstance(value, torch.device) else value
+        return options
+
+    def _write_bundle(self, datalist: Datalist) -> None:
+        """``configs/``: this run as a bundle, with its own classes, network and sizes filled in."""
+        configs = self.path / "configs"
+        filled = {"bundle_root": ".", "types": datalist.types}
+        train = self.raw_config() | filled | {"dataset_dir": "", "output_dir": "@bundle_root"}
+        if self.ckpt_dir != self.path / "models":
+            train["ckpt_dir"] = str(self.ckpt_dir)
+        write_json(configs / "train.json", train)
+
+        inference = json.loads((self.bundle_root / "configs/inference.json").read_text(encoding="utf-8")) | filled
+        inference |= {key: train[key] for key in inference if key in ("image_size", "network_def")}
+        write_json(configs / "inference.json", inference)
+
+        card = self._metadata()
+        outputs = card["network_data_format"]["outputs"]["pred"]
+        outputs["num_channels"] = len(datalist.types)
+        names = {str(index): name for index, name in enumerate(datalist.types)}
+        card |= {"image_classes": card.get("image_classes", ""), "label_classes": names, "pred_classes": names}
+        outputs["channel_def"] = names
+        card["data_source"] = f"{datalist.root.name}, {len(datalist.entries)} patients (digest {datalist.digest})"
+        write_json(configs / "metadata.json", card)
+
+        for name in COPIED:
+            if (self.bundle_root / "configs" / name).exists():
+                shutil.copyfile(self.bundle_root / "configs" / name, configs / name)
+        if (self.bundle_root / "LICENSE").exists():
+            shutil.copyfile(self.bundle_root / "LICENSE", self.path / "LICENSE")
+
+    def _metadata(self) -> dict[str, Any]:
+        return json.loads((self.bundle_root / "configs/metadata.json").read_text(encoding="utf-8"))
+
+    def _read(self, name: str) -> dict[str, Any] | None:
+        path = self.path / name
+        try:
+            return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        except (ValueError, OSError) as error:
+            raise BrainMRIError(
+                f"{path} cannot be read: {error}.\nRestore the file, or start over with --fresh."
+            ) from error
+
+    def _clear(self) -> None:
+        for name in LEFT_BY_A_RUN:
+            path = self.path / name
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+    def _other_run(self, what: str) -> BrainMRIError:
+        return BrainMRIError(
+            f"{self.path} holds {what}.\n"
+            "Give another --output_dir, or the same data and options to resume, or --fresh to start over."
+        )
+
+
+def _is_ours(folder: Path, bundle_root: Path) -> bool:
+    package = Path(brainmri_monai.__file__).parent.resolve()
+    return any(folder == ours or ours in folder.parents for ours in (bundle_root, package, package.parent / "bundles"))
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
+
+
+def _digest(content: Mapping[str, Any] | Sequence[Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,122 @@
+"""Scores of type and grade together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brainmri_monai.metrics.bootstrap import bootstrap
+from brainmri_monai.metrics.classification import class_scores, confusion_matrix, overall_scores
+
+__all__ = ["GRADES", "Answers", "score", "statistics"]
+
+GRADES = ("1", "2", "3", "4")
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Joint probabilities of n patients beside the truth.
+
+    Args:
+        joint: n T G, P(type, grade).
+        type_labels: n, index of the true type.
+        grade_labels: n, index of the true grade, or -1 where it is unknown.
+    """
+
+    joint: NDArray
+    type_labels: NDArray
+    grade_labels: NDArray
+
+    def __len__(self) -> int:
+        return len(self.joint)
+
+    def __getitem__(self, chosen: NDArray) -> Answers:
+        return Answers(self.joint[chosen], self.type_labels[chosen], self.grade_labels[chosen])
+
+    @property
+    def types(self) -> NDArray:
+        """n T, P(type)."""
+        return self.joint.sum(axis=2)
+
+    @property
+    def grades(self) -> NDArray:
+        """n G, the grade end to end: P(g) = Σ_t P(t) P(g|t)."""
+        return self.joint.sum(axis=1)
+
+    def grades_given(self, types: NDArray) -> NDArray:
+        """n G, P(g|t) for one type a patient, an index each."""
+        chosen = self.joint[np.arange(len(self)), types]
+        return chosen / np.maximum(chosen.sum(axis=1, keepdims=True), np.finfo(float).tiny)
+
+    def tasks(self) -> dict[str, tuple[NDArray, NDArray]]:
+        """Name of a task → labels and probabilities of the patients whose label is known.
+
+        ``grade_teacher_forced`` is told the true type, ``grade_end2end`` sums over the types, ``grade_hard`` takes the
+        predicted type for granted, as the seed pipeline does.
+        """
+        known = self[self.grade_labels >= 0]
+        return {
+            "type": (self.type_labels, self.types),
+            "grade_teacher_forced": (known.grade_labels, known.grades_given(known.type_labels)),
+            "grade_end2end": (known.grade_labels, known.grades),
+            "grade_hard": (known.grade_labels, known.grades_given(known.types.argmax(axis=1))),
+        }
+
+    def all_correct(self) -> float:
+        """Share of patients with type and grade both right, the grade being that of the predicted type.
+
+        NaN when no grade is known.
+        """
+        known = self[self.grade_labels >= 0]
+        if len(known) == 0:
+            return float("nan")
+        types = known.types.argmax(axis=1)
+        grades = known.grades_given(types).argmax(axis=1)
+        return float(((types == known.type_labels) & (grades == known.grade_labels)).mean())
+
+
+def statistics(answers: Answers) -> dict[str, float]:
+    """All scores of all tasks under names such as ``type_roc_auc_macro``, and ``end2end_all_correct``."""
+    scores = {
+        f"{task}_{name}": value
+        for task, (labels, probabilities) in answers.tasks().items()
+        for name, value in overall_scores(labels, probabilities).items()
+    }
+    return scores | {"end2end_all_correct": answers.all_correct()}
+
+
+def score(answers: Answers, types: list[str], resamples: int = 1000, seed: int = 0) -> dict[str, Any]:
+    """Everything that ``metrics_test.json`` says of the answers, with 95 % bootstrap intervals over patients.
+
+    Args:
+        answers: of the patients of the test.
+        types: names of the T types.
+        resamples, seed: of the bootstrap.
+    """
+    values = bootstrap(lambda chosen: statistics(answers[chosen]), len(answers), resamples, seed)
+    tasks, notes = {}, []
+    for task, (labels, probabilities) in answers.tasks().items():
+        classes = types if task == "type" else list(GRADES)
+        predictions = probabilities.argmax(axis=1)
+        absent = [name for c, name in enumerate(classes) if not (labels == c).any()]
+        prefix = f"{task}_"
+        tasks[task] = {
+            "classes": classes,
+            "absent": absent,
+            "n": len(labels),
+            **{name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)},
+            "per_class": class_scores(labels, probabilities, predictions, classes),
+            "confusion": confusion_matrix(labels, predictions, len(classes)).tolist(),
+        }
+        if absent and task in ("type", "grade_end2end"):
+            kind = "type" if task == "type" else "grade"
+            notes.append(f"{kind} {', '.join(absent)} does not occur among the test patients: left out of the averages")
+    return {
+        "patients": len(answers),
+        "notes": notes,
+        "tasks": tasks,
+        "end2end_all_correct": values["end2end_all_correct"],
+    }
