@@ -1,0 +1,110 @@
+"""Slices from files: pictures, NIfTI volumes and DICOM series, all as the same kind of array."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from brainmri_monai.data.dicom import read_dicom
+from brainmri_monai.data.nifti import is_nifti, read_nifti
+from brainmri_monai.data.stack import MAX_PIXELS, ImageError, Stack, check_finite, check_size, reason_of
+
+__all__ = ["SLICE_SUFFIXES", "is_picture", "read_slices", "read_stack"]
+
+SLICE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
+
+_FORMATS = ("JPEG", "MPO", "PNG", "BMP", "TIFF")  # MPO is the JPEG of some cameras
+
+
+def is_picture(file: Path) -> bool:
+    """Tell by the name whether this is a picture of one slice."""
+    return file.name.lower().endswith(SLICE_SUFFIXES)
+
+
+def read_slices(image: str | Path | Sequence[str | Path]) -> list[np.ndarray]:
+    """Read the slices of one patient.
+
+    A slice is rows x columns, top = anterior, left = the patient's right. Pictures are taken as they are, turned as
+    their EXIF data says; volumes are brought to the axes "PLS", so that ``volume[:, :, k]`` is such a slice.
+
+    Args:
+        image: one slice file, a list of slice files (their order is kept), one NIfTI file (3D, or 4D with 1 or 3
+            channels last), one DICOM file, or one folder that holds a DICOM series.
+
+    Returns:
+        H W 3 each, uint8 or float32 as the source has it; grey is repeated to three channels, transparency is laid
+        on black, and 16-bit values stay as they are (float32, up to 65535).
+
+    Raises:
+        ImageError: when a file is missing, truncated, unreadable or not what its name says, holds NaN or infinite
+            values, or is too large or too small to be a slice.
+
+    Example:
+        >>> [s.shape for s in read_slices(["001.jpg", "002.jpg"])]
+        [(256, 256, 3), (256, 256, 3)]
+    """
+    if isinstance(image, (str, Path)):
+        return read_stack(image).slices
+    return [s for file in image for s in read_stack(file).slices]
+
+
+def read_stack(file: str | Path) -> Stack:
+    """Read one slice file, NIfTI file, DICOM file or DICOM folder, as :func:`read_slices` does.
+
+    Raises:
+        ImageError: as :func:`read_slices`.
+    """
+    file = Path(file)
+    if not file.exists():
+        raise ImageError(file, "the file is missing", "Check the path, or copy the file there.")
+    if file.is_dir():
+        return read_dicom(file)
+    if file.stat().st_size == 0:
+        raise ImageError(file, "the file is empty (0 bytes)")
+    if is_picture(file):
+        return _read_picture(file)
+    return read_nifti(file) if is_nifti(file) else read_dicom(file)
+
+
+def _read_picture(file: Path) -> Stack:
+    try:
+        with Image.open(file, formats=_FORMATS) as picture:
+            check_size(file, picture.height, picture.width)
+            pages = getattr(picture, "n_frames", 1)
+            if pages > 1 and picture.format != "MPO":
+                raise ImageError(
+                    file, f"a slice file holds one picture, this one holds {pages}", "Save each as a file of its own."
+                )
+            mode = picture.mode
+            pixels = _to_rgb(ImageOps.exif_transpose(picture))
+    except ImageError:
+        raise
+    except Image.DecompressionBombError as error:  # far above our limit: Pillow does not even open it
+        raise ImageError(
+            file,
+            f"a slice has at most {MAX_PIXELS >> 20} million pixels: {reason_of(error)}",
+            "Check that this is a scan, and export its slices at their own size.",
+        ) from error
+    except UnidentifiedImageError as error:
+        with open(file, "rb") as stream:
+            start = stream.read(12)
+        raise ImageError(
+            file, f"the content is not a JPEG, PNG, BMP or TIFF picture: it starts with {start!r}"
+        ) from error
+    except Exception as error:  # a decoder that meets broken bytes raises nearly anything
+        raise ImageError(file, f"the picture cannot be decoded: {reason_of(error)}") from error
+    check_finite(file, pixels)
+    return Stack([pixels], mode)
+
+
+def _to_rgb(picture: Image.Image) -> np.ndarray:
+    """Give H W 3: uint8, or float32 when a pixel has more than 8 bits."""
+    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
+        return np.repeat(np.asarray(picture, dtype=np.float32)[..., None], 3, axis=2)
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, (0, 0, 0, 255)), picture)
+    return np.array(picture.convert("RGB"))

@@ -1,0 +1,70 @@
+"""Slices of a NIfTI volume."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from brainmri_monai.data.stack import ImageError, Stack, reason_of, stack_of_volume
+
+__all__ = ["MAX_VOXELS", "VOLUME_SUFFIXES", "is_nifti", "read_nifti"]
+
+VOLUME_SUFFIXES = (".nii", ".nii.gz")
+
+MAX_VOXELS = 2**31
+"""Voxels that one volume may have."""
+
+_GZIP_RATIO = 1032  # DEFLATE cannot compress better
+
+
+def is_nifti(file: Path) -> bool:
+    """Tell by the name whether this is a NIfTI file."""
+    return file.name.lower().endswith(VOLUME_SUFFIXES)
+
+
+def read_nifti(file: Path) -> Stack:
+    """Read the slices of a volume of 3 axes, or of 4 with 1 or 3 channels last.
+
+    Raises:
+        ImageError: when it is not such a volume, is cut off, or its header claims more than the file can hold.
+    """
+    import nibabel as nib
+
+    try:
+        image = nib.load(file)
+        shape, dtype, axes = image.shape, image.get_data_dtype(), nib.aff2axcodes(image.affine)
+    except Exception as error:  # nibabel raises its own errors, and those of gzip, zlib and NumPy
+        raise ImageError(file, f"the header of the volume cannot be read: {reason_of(error)}") from error
+    _check_header(file, shape, dtype, axes)
+    try:
+        if dtype == np.uint8 and (image.dataobj.slope, image.dataobj.inter) == (1, 0):
+            data = np.asarray(image.dataobj)
+        else:
+            data = image.get_fdata(dtype=np.float32, caching="unchanged")
+    except Exception as error:
+        raise ImageError(file, f"the volume cannot be read to its end: {reason_of(error)}") from error
+    return stack_of_volume(file, data, image.affine, dtype)
+
+
+def _check_header(file: Path, shape: tuple[int, ...], dtype: np.dtype, axes: tuple[str | None, ...]) -> None:
+    if len(shape) not in (3, 4) or shape[3:] not in ((), (1,), (3,)):
+        raise ImageError(
+            file,
+            f"a volume has 3 axes, or 4 with 1 or 3 channels last; this one has the shape {shape}",
+            "Save one volume a file, without a time axis.",
+        )
+    if dtype.kind not in "iuf":
+        raise ImageError(
+            file, f"a volume holds whole or decimal numbers; this one holds {dtype}", "Save it as int16 or float32."
+        )
+    if None in axes:
+        raise ImageError(
+            file, f"the affine gives no direction for every axis: {axes}", "Convert it again from its DICOM files."
+        )
+    size = file.stat().st_size
+    room = size * (_GZIP_RATIO if file.name.lower().endswith(".gz") else 1)
+    voxels = math.prod(shape)
+    if min(shape) < 1 or voxels > MAX_VOXELS or voxels * dtype.itemsize > room:
+        raise ImageError(file, f"the header claims {shape} voxels of {dtype}, in a file of {size} bytes")

@@ -1,0 +1,312 @@
+"""Which patients a folder or a table holds, with their labels and files."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from brainmri_monai.data.dicom import is_dicom
+from brainmri_monai.data.images import is_picture
+from brainmri_monai.data.manifest import find_manifest, read_manifest
+from brainmri_monai.data.nifti import is_nifti
+from brainmri_monai.data.stack import ImageError
+from brainmri_monai.errors import BrainMRIError
+
+__all__ = [
+    "GRADES",
+    "Patient",
+    "PatientSet",
+    "Problem",
+    "find_cases",
+    "find_patients",
+    "natural",
+    "relative",
+    "scan_patients",
+]
+
+GRADES = (1, 2, 3, 4)
+
+_LABEL = re.compile(r"(?P<type>.+?)[-_ ]+g(?P<grade>\d+)", re.IGNORECASE)
+_IGNORED = ("thumbs.db", "desktop.ini", "__macosx")
+_NAME_IT = "Name the folder <tumor>-g<1..4>, such as astrocytoma-g2; a CSV manifest may leave the grade empty."
+_ONE_SOURCE = "Keep one source in a patient's folder: slices, or one NIfTI file, or one DICOM series."
+_MOVE = "Move it into the folder of its patient."
+_LAYOUT = "Lay the data out as <tumor>-g<1..4>/<patient>/<slices>, or write a CSV file patient,type,grade,path."
+
+
+@dataclass(frozen=True)
+class Patient:
+    """One patient: the unit of every split.
+
+    Args:
+        id: the name of the folder, or what the table says.
+        type: the tumour's type in lower case; None when it is not known.
+        grade: the WHO grade, 1 to 4; None when it is not known.
+        image: absolute paths: slice files in natural order, or one NIfTI file, DICOM file or DICOM folder.
+    """
+
+    id: str
+    type: str | None
+    grade: int | None
+    image: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something in the data that a person should know of.
+
+    Args:
+        severity: "error" for what is left out or would make results wrong, "warning" for the rest.
+        where: the file, folder or line of a table, as seen from the root.
+        what: what was expected and what was found.
+        remedy: what to do; problems of one kind share it word for word.
+        patient: the patient whom it concerns, if it is one.
+    """
+
+    severity: Literal["error", "warning"]
+    where: str
+    what: str
+    remedy: str
+    patient: str | None = None
+
+    @classmethod
+    def of(cls, error: ImageError, root: Path, patient: str | None = None) -> Problem:
+        """Turn an image's error into a problem of the data below ``root``."""
+        return cls("error", relative(error.where, root), error.what, error.remedy, patient)
+
+
+@dataclass(frozen=True)
+class PatientSet:
+    """The patients of a root, and what was wrong there.
+
+    Args:
+        root: the absolute path of the folder; of a table or a single file, the folder in which it lies.
+        layout: "folders", "manifest", or, for cases without labels, "patients" or "patient".
+        patients: those that can be used, in natural order of type, grade and id.
+        problems: what was left out, and why.
+    """
+
+    root: Path
+    layout: str
+    patients: list[Patient]
+    problems: list[Problem]
+
+
+def find_patients(root: str | Path) -> PatientSet:
+    """Find labelled patients, in one of two layouts.
+
+    "folders": ``<tumor>-g<1..4>/<patient>/`` with slices, one NIfTI file or one DICOM series. Upper and lower case
+    do not matter, and ``_g2`` does as well as ``-g2``.
+
+    "manifest": a CSV file with the columns ``patient,type,grade,path`` (comma or semicolon), or a folder that holds
+    exactly one. A path is relative to the file and names a folder as above, a NIfTI file or a slice. An empty grade
+    is an unknown grade.
+
+    Raises:
+        BrainMRIError: when no patient can be used.
+
+    Example:
+        >>> [(p.id, p.type, p.grade, len(p.image)) for p in find_patients("patients").patients]
+        [('TCGA-CS-4944', 'astrocytoma', 2, 20)]
+    """
+    return _not_empty(scan_patients(root))
+
+
+def scan_patients(root: str | Path) -> PatientSet:
+    """Find labelled patients as :func:`find_patients` does, but give the problems also when no patient is left.
+
+    Raises:
+        BrainMRIError: when the root does not exist, or follows neither layout.
+    """
+    root = _absolute(root)
+    entries = _entries(root) if root.is_dir() else [root]
+    table = find_manifest(entries)
+    if table:
+        return _scan_manifest(table)
+    if not any(_LABEL.fullmatch(entry.name) and entry.is_dir() for entry in entries):
+        found = ", ".join(repr(entry.name) for entry in entries[:3]) or "nothing"
+        raise BrainMRIError(f"expected folders named <tumor>-g<1..4>, found {found}\n{root}\n{_LAYOUT}")
+    return _scan_folders(root)
+
+
+def find_cases(root: str | Path) -> PatientSet:
+    """Find patients to predict, whose labels need not be known.
+
+    Args:
+        root: a labelled layout (see :func:`find_patients`), a folder of patients' folders or of NIfTI files, one
+            patient's folder, or one file (a slice or a volume).
+
+    Raises:
+        BrainMRIError: when no patient can be used.
+    """
+    root = _absolute(root)
+    entries = _entries(root) if root.is_dir() else [root]
+    if find_manifest(entries) or any(_is_label(entry) for entry in entries):
+        return find_patients(root)
+    files = [entry for entry in entries if entry.is_file()]
+    volumes = [file for file in files if is_nifti(file)]
+    slices = any(is_picture(file) or is_dicom(file) for file in files if file not in volumes)
+    if slices or len(volumes) == 1 or root.is_file():
+        layout, paths = "patient", [root]
+    else:
+        layout, paths = "patients", _folders(root) + volumes
+    folder = root if root.is_dir() else root.parent
+    return _not_empty(_collect(folder, layout, [(_stem(path), None, None, path) for path in paths], []))
+
+
+def natural(name: str) -> tuple:
+    """Give a key that sorts the numbers inside names by their value: ``slice 2`` before ``slice 10``."""
+    parts = re.split(r"(\d+)", name.lower())
+    return tuple(int(part) if k % 2 else part for k, part in enumerate(parts)), name
+
+
+def relative(path: str | Path, root: Path) -> str:
+    """Give a path as seen from the root, with forward slashes; one outside of it stays as it is."""
+    path = Path(path)
+    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
+
+
+_Candidate = tuple[str, "str | None", "int | None", Path]
+
+
+def _scan_folders(root: Path) -> PatientSet:
+    candidates: list[_Candidate] = []
+    problems: list[Problem] = []
+
+    def problem(path: Path, what: str, remedy: str) -> None:
+        problems.append(Problem("error", relative(path, root), what, remedy))
+
+    for folder in _entries(root):
+        label = _LABEL.fullmatch(folder.name)
+        if folder.is_file():
+            if is_picture(folder) or is_nifti(folder):
+                problem(folder, "an image outside of the folders <tumor>-g<1..4>", _MOVE)
+        elif label is None:
+            problem(folder, f"the folder {folder.name!r} tells no grade: its name does not end with -g<1..4>", _NAME_IT)
+        elif int(label["grade"]) not in GRADES:
+            problem(folder, f"a grade is 1, 2, 3 or 4, the folder {folder.name!r} says {label['grade']}", _NAME_IT)
+        else:
+            entries = _entries(folder)
+            if not entries:
+                problems.append(Problem("warning", folder.name, "the folder holds no patients", "Fill or remove it."))
+            for entry in entries:
+                if entry.is_dir() or is_nifti(entry):
+                    candidates.append((_stem(entry), label["type"].lower(), int(label["grade"]), entry))
+                elif is_picture(entry):
+                    problem(entry, "a slice outside of a patient's folder", _MOVE)
+    return _collect(root, "folders", candidates, problems)
+
+
+def _scan_manifest(table: Path) -> PatientSet:
+    candidates: list[_Candidate] = []
+    problems: list[Problem] = []
+    for row in read_manifest(table):
+        empty = next((column for column in ("patient", "type", "path") if not getattr(row, column)), None)
+        if empty or row.grade not in ("", *map(str, GRADES)):
+            what = f"the column {empty!r} is empty" if empty else f"a grade is 1, 2, 3, 4 or empty, found {row.grade!r}"
+            where = f"{table.name}, line {row.line}"
+            problems.append(Problem("error", where, what, "Correct the line of the table.", row.patient or None))
+        else:
+            grade = int(row.grade) if row.grade else None
+            candidates.append((row.patient, row.type.lower(), grade, table.parent / row.path))
+    return _collect(table.parent, "manifest", candidates, problems)
+
+
+def _collect(root: Path, layout: str, candidates: list[_Candidate], problems: list[Problem]) -> PatientSet:
+    """List the files of each candidate, leaving out those that cannot be used or whose label is in doubt."""
+    places: dict[str, list[_Candidate]] = {}
+    for candidate in candidates:
+        places.setdefault(candidate[0], []).append(candidate)
+    patients = []
+    for name, found in places.items():
+        _, kind, grade, path = found[0]
+        if len(found) > 1:
+            where = " and ".join(relative(path, root) for *_, path in found)
+            labels = sorted({f"{kind}-g{'?' if grade is None else grade}" for _, kind, grade, _ in found})
+            what = f"one patient under two labels: {name!r} is {' and '.join(labels)}"
+            if len(labels) == 1:
+                what = f"the patient {name!r} occurs {len(found)} times"
+            remedy = "Keep the right one; give different patients different names."
+            problems.append(Problem("error", where, what, remedy, name))
+            continue
+        try:
+            patients.append(Patient(name, kind, grade, _image(path)))
+        except ImageError as error:
+            problems.append(Problem.of(error, root, name))
+    patients.sort(key=lambda patient: (patient.type or "", patient.grade or 0, natural(patient.id)))
+    return PatientSet(root, layout, patients, problems)
+
+
+def _image(path: Path) -> tuple[Path, ...]:
+    """List the image of one patient: slices in natural order, or one volume, or the folder of a DICOM series."""
+    if not path.exists():
+        raise ImageError(path, "the path does not exist", "Check the path, or copy the data there.")
+    if path.is_file():
+        if not (is_picture(path) or is_nifti(path) or is_dicom(path)):
+            raise ImageError(path, "the file is no slice, no NIfTI volume and no DICOM file", _ONE_SOURCE)
+        return (path,)
+    files = [entry for entry in _entries(path) if entry.is_file()]
+    slices = [file for file in files if is_picture(file)]
+    volumes = [file for file in files if is_nifti(file)]
+    dicom = [file for file in files if file not in slices and file not in volumes and is_dicom(file)]
+    sources = {"slices": slices, "NIfTI": volumes, "DICOM": dicom}
+    kinds = [f"{len(there)} {kind} files" for kind, there in sources.items() if there]
+    if not kinds and len(folders := _folders(path)) == 1:
+        return _image(folders[0])  # as exported: patient/study/series
+    if not kinds:
+        found = ", ".join(repr(entry.name) for entry in _entries(path)[:3]) or "an empty folder"
+        raise ImageError(path, f"a patient without slices: found {found}", _ONE_SOURCE)
+    if len(kinds) > 1 or len(volumes) > 1:
+        raise ImageError(path, f"a patient has one kind of image, found {' and '.join(kinds)}", _ONE_SOURCE)
+    return (path,) if dicom else (*slices, *volumes)
+
+
+def _absolute(root: str | Path) -> Path:
+    root = Path(root).expanduser().resolve()
+    if not root.exists():
+        raise BrainMRIError(f"the folder or file does not exist\n{root}\nCheck the path.")
+    return root
+
+
+def _not_empty(found: PatientSet) -> PatientSet:
+    if not found.patients:
+        what, remedy = "found no patient", _LAYOUT
+        if found.problems:
+            first = found.problems[0]
+            what = (
+                f"none of the patients can be used ({len(found.problems)} problems), first {first.where}: {first.what}"
+            )
+            remedy = first.remedy
+        raise BrainMRIError(f"{what}\n{found.root}\n{remedy}")
+    return found
+
+
+def _entries(path: Path) -> list[Path]:
+    """List a folder in natural order, without hidden files and what operating systems leave there."""
+    try:
+        names = os.listdir(path)
+    except OSError as error:
+        raise ImageError(
+            path, f"the folder cannot be read: {error.strerror}", "Ask for the right to read it."
+        ) from error
+    seen = (path / name for name in names if not name.startswith(".") and name.lower() not in _IGNORED)
+    return sorted(seen, key=lambda entry: natural(entry.name))
+
+
+def _is_label(path: Path) -> bool:
+    """Tell whether this is a folder <tumor>-g<n> of patients, and not a patient of that name."""
+    return path.is_dir() and bool(_LABEL.fullmatch(path.name)) and not any(map(is_picture, _entries(path)))
+
+
+def _folders(path: Path) -> list[Path]:
+    return [entry for entry in _entries(path) if entry.is_dir()]
+
+
+def _stem(path: Path) -> str:
+    """Name a patient after the folder or file, without the suffix of an image."""
+    if path.is_dir():
+        return path.name
+    return path.name[:-7] if path.name.lower().endswith(".nii.gz") else path.stem
