@@ -1,0 +1,7 @@
+"""Generated brains with tumours that look like the real thing: for demos, tests and benchmarks."""
+
+from __future__ import annotations
+
+from brainmri_monai.data.phantom.patients import generate_patients
+
+__all__ = ["generate_patients"]
