@@ -24,10 +24,11 @@ class Grid:
 
     def axes(self) -> list[np.ndarray]:
         """Distance from the middle in mm along rows, columns and slices, shaped to broadcast over H W D."""
-        lines = [
-            (np.arange(n, dtype=np.float32) - (n - 1) / 2) * s for n, s in zip(self.shape, self.spacing, strict=True)
-        ]
-        return [np.float32(line.reshape([-1 if i == axis else 1 for i in range(3)])) for axis, line in enumerate(lines)]
+        axes = []
+        for dimension, (n, step) in enumerate(zip(self.shape, self.spacing, strict=True)):
+            axis = (np.arange(n, dtype=np.float32) - (n - 1) / 2) * np.float32(step)
+            axes.append(axis.reshape([-1 if i == dimension else 1 for i in range(3)]).astype(np.float32))
+        return axes
 
 
 @dataclass(frozen=True)
@@ -94,14 +95,20 @@ def smooth_field(rng: Generator, grid: Grid, scale: float) -> np.ndarray:
     """
     axes = [axis.ravel() for axis in grid.axes()]
     field = rng.standard_normal([int(np.ptp(axis) / scale) + 5 for axis in axes], dtype=np.float32)
-    for dimension, axis in enumerate(axes):
-        position = (axis - axis[0]) / scale + rng.random(dtype=np.float32)
+    for dimension in (2, 1, 0):  # the copies of the last and largest step are contiguous
+        position = (axes[dimension] - axes[dimension][0]) / np.float32(scale) + rng.random(dtype=np.float32)
         node = position.astype(int)
         t = position - node
         weights = np.stack([(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, 3 * (t**2 - t**3 + t) + 1, t**3])
         weights /= np.sqrt((weights**2).sum(axis=0))  # keeps the variance at 1 between the nodes too
         weights = weights.reshape([4] + [-1 if i == dimension else 1 for i in range(3)])
-        field = sum(weight * field.take(node + k, axis=dimension) for k, weight in enumerate(weights))
+        parts = (field.take(node + k, axis=dimension) for k in range(4))
+        total = next(parts)
+        total *= weights[0]
+        for weight, part in zip(weights[1:], parts, strict=True):
+            part *= weight
+            total += part
+        field = total
     return field
 
 

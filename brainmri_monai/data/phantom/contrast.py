@@ -65,8 +65,7 @@ def render(
     """
     signal = {name: value * rng.normal(1, 0.04) for name, value in SIGNALS[modality].items()}
     image = sum(np.float32(signal[name]) * getattr(anatomy, name) for name in ("white", "grey", "fluid"))
-    image *= 1 + 0.03 * smooth_field(rng, grid, 3)
-    layers = [
+    for name, share in [
         ("oedema", 0.8 * tumour.oedema),
         ("fluid", tumour.cleft),
         (tissue, tumour.living),
@@ -74,11 +73,10 @@ def render(
         ("calcium", 0.7 * tumour.calcium),
         ("necrosis", tumour.necrosis),
         ("vessel", vessels),
-    ]
-    for name, share in layers:
+    ]:
         if name in signal:
-            texture = 1 + 0.06 * smooth_field(rng, grid, 3)
-            image += share * (np.float32(signal[name]) * texture - image)
+            image += share * (np.float32(signal[name]) - image)
+    image *= 1 + (0.03 + 0.04 * tumour.living) * smooth_field(rng, grid, 3)
     image *= np.exp(rng.uniform(0.03, 0.12) * smooth_field(rng, grid, 70))
     noise = rng.uniform(0.015, 0.04)
     real, imaginary = (noise * rng.standard_normal(grid.shape, dtype=np.float32) for _ in range(2))
