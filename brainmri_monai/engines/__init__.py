@@ -1,1 +1,36 @@
+"""How a run goes."""
 
+from brainmri_monai.engines.bags import EmbeddedDataset, collate_bags
+from brainmri_monai.engines.checkpoint import TrainingRecord, load_weights
+from brainmri_monai.engines.clipping import GradientClip
+from brainmri_monai.engines.evaluation import TwoStepEvaluation, load_network
+from brainmri_monai.engines.patients import CaseStream, slice_store, tested_patients, training_patients
+from brainmri_monai.engines.precision import PrecisionInferer, choose_precision
+from brainmri_monai.engines.prediction import BagPrediction, Collect
+from brainmri_monai.engines.progress import Progress
+from brainmri_monai.engines.run_folder import RunFolder, default_output_dir
+from brainmri_monai.engines.seeding import EpochSeed
+from brainmri_monai.engines.validation import TwoStepScores
+
+__all__ = [
+    "BagPrediction",
+    "CaseStream",
+    "Collect",
+    "EmbeddedDataset",
+    "EpochSeed",
+    "GradientClip",
+    "PrecisionInferer",
+    "Progress",
+    "RunFolder",
+    "TrainingRecord",
+    "TwoStepEvaluation",
+    "TwoStepScores",
+    "choose_precision",
+    "collate_bags",
+    "default_output_dir",
+    "load_network",
+    "load_weights",
+    "slice_store",
+    "tested_patients",
+    "training_patients",
+]

@@ -89,7 +89,6 @@ class TrainingRecord:
 
     def _add_batch(self, trainer: Engine) -> None:
         output, batch = trainer.state.output, trainer.state.batch
-        output = output[0] if isinstance(output, list) else output  # decollated: each item holds the batch's loss
         self.sums["loss"] += float(output[CommonKeys.LOSS])
         self.sums["batches"] += 1
         self.sums["slices"] += float(batch["mask"].sum()) if "mask" in batch else len(batch[CommonKeys.IMAGE])

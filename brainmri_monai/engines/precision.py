@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from monai.inferers import Inferer
-from torch import Tensor, nn
+from torch import Tensor
 
 from brainmri_monai.errors import BrainMRIError
 
@@ -53,7 +54,7 @@ class PrecisionInferer(Inferer):
         super().__init__()
         self.precision = precision
 
-    def __call__(self, inputs: Tensor, network: nn.Module, *args: Any, **kwargs: Any) -> Tensor:
+    def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
         """``network(inputs, *args, **kwargs)``, under autocast where that helps."""
         with self.autocast(inputs.device):
             return network(inputs, *args, **kwargs).float()

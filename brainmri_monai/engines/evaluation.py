@@ -1,0 +1,162 @@
+"""From a trained network to calibrated weights, a table of predictions and the scores of the test."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from monai.engines import Evaluator
+
+from brainmri_monai.data.datalist import Datalist
+from brainmri_monai.engines.checkpoint import load_weights, save
+from brainmri_monai.engines.distributed import is_main_process
+from brainmri_monai.engines.prediction import Collect, Prediction
+from brainmri_monai.engines.run_folder import RunFolder
+from brainmri_monai.errors import BrainMRIError
+from brainmri_monai.files import write_json
+from brainmri_monai.metrics.calibration import fit_temperature
+from brainmri_monai.metrics.table import to_table, write_table
+from brainmri_monai.metrics.two_step import Answers, score
+from brainmri_monai.networks.two_step_mil import TwoStepMIL
+
+__all__ = ["TwoStepEvaluation", "attention_table", "load_network", "prediction_table"]
+
+
+def load_network(network: TwoStepMIL, path: str | Path) -> TwoStepMIL:
+    """Load a state dict into a network.
+
+    Raises:
+        BrainMRIError: when the file is no checkpoint, or one of another architecture; names the first difference.
+    """
+    state = load_weights(path)
+    ours = network.state_dict()
+    differing = [
+        f"'{name}' is {_shape(state.get(name))} in the file and {_shape(ours.get(name))} in the network"
+        for name in sorted(ours.keys() | state.keys())
+        if _shape(state.get(name)) != _shape(ours.get(name))
+    ]
+    if differing:
+        raise BrainMRIError(
+            f"{path} holds another network: {differing[0]}"
+            f"{f', and {len(differing) - 1} more' if len(differing) > 1 else ''}.\n"
+            "Name the configuration that it was trained with, or use the configs folder of its run."
+        )
+    network.load_state_dict(state)
+    return network
+
+
+class TwoStepEvaluation:
+    """Calibrate on the validation patients, answer the test patients, and write what came out.
+
+    Args:
+        run: the folder of the finished run.
+        datalist: of the run, or of an external test (see ``engines.patients.tested_patients``).
+        network: with the best weights loaded.
+        calibrator: evaluates the validation patients.
+        evaluator: evaluates the test patients.
+        collect: attached to both.
+        resamples: of the bootstrap over patients.
+        seed: of the bootstrap.
+    """
+
+    def __init__(
+        self,
+        run: RunFolder,
+        datalist: Datalist,
+        network: TwoStepMIL,
+        calibrator: Evaluator,
+        evaluator: Evaluator,
+        collect: Collect,
+        resamples: int = 1000,
+        seed: int = 0,
+    ) -> None:
+        self.run = run
+        self.datalist = datalist
+        self.network = network
+        self.calibrator = calibrator
+        self.evaluator = evaluator
+        self.collect = collect
+        self.resamples = resamples
+        self.seed = seed
+        self.external = datalist.split["method"] == "external"
+
+    @property
+    def folder(self) -> Path:
+        """Where the results go: the run's folder, or for an external test one below it."""
+        if not self.external:
+            return self.run.path
+        return self.run.path / "external" / re.sub(r"[^\w.-]+", "_", self.datalist.root.name)
+
+    def calibrate(self) -> None:
+        """Fit the temperatures on the validation patients and save them with the weights.
+
+        An external test leaves them as they are: its patients must not shape the model.
+        """
+        if self.external:
+            return
+        self.calibrator.run()
+        seen = self.collect.predictions
+        types = np.array([p.label[0] for p in seen])
+        known = [p for p in seen if p.label[1] >= 0]
+        head = self.network.head
+        head.type_temperature.fill_(fit_temperature(np.stack([p.type_logits for p in seen]), types))
+        if known:
+            given = np.stack([p.grade_logits[p.label[0]] for p in known])
+            head.grade_temperature.fill_(fit_temperature(given, np.array([p.label[1] for p in known])))
+        self.fitted_on = len(seen)
+        if is_main_process():
+            save(self.network.state_dict(), self.run.best)
+
+    def test(self) -> None:
+        """Answer the test patients; write ``test_predictions.csv``, ``attention.csv`` and ``metrics_test.json``."""
+        self.evaluator.run()
+        if not is_main_process():
+            return
+        seen = self.collect.predictions
+        labels = np.array([p.label for p in seen])
+        answers = Answers(self.collect.joint, labels[:, 0], labels[:, 1])
+        metrics = score(answers, self.datalist.types, self.resamples, self.seed)
+        metrics["external"] = self.external
+        metrics["notes"] += self.datalist.split["notes"]
+        metrics["calibration"] = {
+            "type_temperature": float(self.network.head.type_temperature),
+            "grade_temperature": float(self.network.head.grade_temperature),
+            "fitted_on": 0 if self.external else self.fitted_on,
+        }
+        files = {e["id"]: e["image"] for e in self.datalist.parts["test"]}
+        write_table(prediction_table(seen, answers, self.datalist.types), self.folder / "test_predictions.csv")
+        write_table(attention_table(seen, files), self.folder / "attention.csv")
+        write_json(self.folder / "metrics_test.json", metrics)
+        if self.external:
+            self.datalist.save(self.folder / "datalist.json")
+            write_json(self.folder / "run.json", self.run.record)
+        print(f"tested {len(seen)} patients: {self.folder / 'metrics_test.json'}")
+        for note in metrics["notes"]:
+            print(f"note: {note}")
+
+
+def prediction_table(
+    seen: list[Prediction], answers: Answers, types: list[str], *, labelled: bool = True
+) -> pd.DataFrame:
+    """The table of ``metrics.table``, with ``entropy``, ``mutual_information`` and the number of ``slices``."""
+    table = to_table([p.id for p in seen], answers, types, labelled=labelled)
+    table["entropy"] = [p.entropy for p in seen]
+    table["mutual_information"] = [p.mutual_information for p in seen]
+    table["slices"] = [len(p.attention) for p in seen]
+    return table
+
+
+def attention_table(seen: list[Prediction], files: dict[str, list[str]]) -> pd.DataFrame:
+    """One row a slice: ``id``, ``slice`` (from 0), ``file`` and ``weight``; a volume's slices share its file."""
+    rows = [
+        (p.id, n, files[p.id][n] if len(files[p.id]) > 1 else files[p.id][0], weight)
+        for p in seen
+        for n, weight in enumerate(p.attention)
+    ]
+    return pd.DataFrame(rows, columns=["id", "slice", "file", "weight"])
+
+
+def _shape(tensor: object) -> object:
+    return tuple(tensor.shape) if hasattr(tensor, "shape") else "missing"

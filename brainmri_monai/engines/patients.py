@@ -1,0 +1,221 @@
+"""The patients of a run: decoded once, split once, and found again by a resume, an evaluation or an inference."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import IterableDataset
+
+from brainmri_monai.data.datalist import Datalist, digest_of, entry
+from brainmri_monai.data.images import read_slices
+from brainmri_monai.data.patients import Patient, PatientSet, Problem, find_cases, find_patients
+from brainmri_monai.data.splits import holdout, kfold
+from brainmri_monai.data.store import SliceStore
+from brainmri_monai.engines.distributed import main_process_first
+from brainmri_monai.engines.progress import progress_bar
+from brainmri_monai.engines.run_folder import RunFolder
+from brainmri_monai.errors import BrainMRIError
+from brainmri_monai.transforms.slices import prepare_slices
+
+__all__ = ["CaseStream", "slice_store", "tested_patients", "training_patients"]
+
+
+def slice_store(folder: str | Path, size: int) -> SliceStore:
+    """The store of prepared slices of a size; the recipe's name changes when ``prepare_slices`` does."""
+    return SliceStore(folder, recipe=f"slices 1, {size} px")
+
+
+def training_patients(
+    run: RunFolder, dataset_dir: str | Path, store: SliceStore, size: int, fold: int | None, folds: int, seed: int
+) -> Datalist:
+    """Find the patients of a training, decode every file once, leave out what is broken, split the rest, and save it.
+
+    When the run's folder holds a datalist, it is used again, provided that the data are the same.
+
+    Args:
+        run: the run's folder; asked first whether it may be used.
+        dataset_dir: a labelled layout (see ``data.patients.find_patients``).
+        store: keeps the prepared slices.
+        size: H and W of a prepared slice.
+        fold: which of ``folds`` is the test; ``None`` splits 70/15/15 instead.
+        folds: number of folds.
+        seed: of the split.
+
+    Raises:
+        BrainMRIError: when no patient is found, a type has fewer than two, or the folder holds another run.
+    """
+    if not str(dataset_dir):
+        raise BrainMRIError("no data set given.\nGive the folder of the patients with --dataset_dir.")
+    with main_process_first():
+        run.require_same_run()
+        found = find_patients(dataset_dir)
+        patients, problems = decode(found, store, size)
+        entries = [entry(patient, found.root) for patient in patients]
+        path = run.path / "datalist.json"
+        if path.exists() and run.record:
+            datalist = Datalist.load(path)
+            run.require_same_data(datalist, digest_of(entries))
+            datalist.root = found.root
+            return datalist
+        strata = {p.id: (p.type, str(p.grade or "unknown")) for p in patients}
+        split = holdout(strata, seed) if fold is None else kfold(strata, folds, fold, seed)
+        how = {"method": "holdout", "seed": seed} if fold is None else {"method": "kfold", "fold": fold, "folds": folds}
+        datalist = Datalist.build(found.root, found.layout, entries, split, how | {"seed": seed}, problems)
+        datalist.save(path)
+        _print(datalist, problems)
+        return datalist
+
+
+def tested_patients(run: RunFolder, dataset_dir: str | Path, store: SliceStore, size: int) -> Datalist:
+    """The patients of an evaluation: the run's own test patients, or all of another data set as an external test.
+
+    Args:
+        run: the folder of the finished run.
+        dataset_dir: empty, or where the run's own data lie now, or another labelled data set.
+        store: keeps the prepared slices.
+        size: H and W of a prepared slice.
+
+    Returns:
+        The run's datalist; with another data set its patients are the ``test`` part and the ``root`` is theirs.
+
+    Raises:
+        BrainMRIError: when the other data set holds a patient or an image that the run was trained on.
+    """
+    datalist = Datalist.load(run.path / "datalist.json")
+    found = find_patients(dataset_dir if str(dataset_dir) else datalist.root)
+    patients, problems = decode(found, store, size)
+    entries = [entry(patient, found.root) for patient in patients]
+    if digest_of(entries) == datalist.digest:
+        datalist.root = found.root
+        return datalist
+    if not str(dataset_dir) or found.root == datalist.root:
+        raise BrainMRIError(
+            f"the data in {found.root} are not those that the run was made with (digest {datalist.digest}).\n"
+            "Bring them back, or give another labelled data set with --dataset_dir as an external test."
+        )
+    used = datalist.parts["training"] + datalist.parts["validation"]
+    _refuse_leak(entries, used, found.root)
+    external = replace(datalist, root=found.root, layout=found.layout, excluded=[])
+    external.parts = {"training": [], "validation": [], "test": entries}
+    external.split = {"method": "external", "notes": [f"external test set {found.root}"]}
+    unknown = sorted({e["type"] for e in entries} - set(datalist.types))
+    if unknown:
+        raise BrainMRIError(
+            f"the run knows the types {', '.join(datalist.types)}; {found.root} also holds {', '.join(unknown)}.\n"
+            "Rename or take out these folders, or train with all types."
+        )
+    return external
+
+
+class CaseStream(IterableDataset):
+    """Cases to predict, one after the other; one that fails is kept aside with its reason, and the others go on.
+
+    Args:
+        dataset_dir: see ``data.patients.find_cases``.
+        transform: applied to each sample, ``id`` and ``image`` (a path, or a list of slice files).
+    """
+
+    def __init__(self, dataset_dir: str | Path, transform: Any) -> None:
+        if not str(dataset_dir):
+            raise BrainMRIError("nothing to predict.\nGive a patient's folder or file with --dataset_dir.")
+        self.cases: PatientSet = find_cases(dataset_dir)
+        self.transform = transform
+        self.failed: dict[str, str] = {p.where: f"{p.what}. {p.remedy}" for p in self.cases.problems}
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for case in self.cases.patients:
+            files = [str(file) for file in case.image]
+            try:
+                yield self.transform({"id": case.id, "image": files[0] if len(files) == 1 else files})
+            except Exception as error:  # whatever a reader or a transform raises, the next case is another file
+                self.failed[case.id] = _reason(error)
+
+
+def decode(found: PatientSet, store: SliceStore, size: int) -> tuple[list[Patient], list[Problem]]:
+    """Decode all files into the store, on all cores; what is broken is left out.
+
+    Returns:
+        The patients, without broken slices and without patients who have no other; and all problems.
+    """
+    bar = progress_bar(len(found.patients), "reading slices", "patients")
+
+    def decode_one(patient: Patient) -> tuple[Patient | None, list[Problem]]:
+        try:
+            kept, problems = _decode(patient, store, size, found.root)
+        finally:
+            bar.update()
+        return kept, problems
+
+    with ThreadPoolExecutor(max_workers=torch.get_num_threads()) as pool:
+        results = list(pool.map(decode_one, found.patients))
+    bar.close()
+    patients = [patient for patient, _ in results if patient is not None]
+    problems = [p for p in found.problems if p.severity == "error"] + [p for _, some in results for p in some]
+    if not patients:
+        raise BrainMRIError(
+            f"no patient in {found.root} can be read; the first reason: {problems[0].where}: {problems[0].what}.\n"
+            f"Run `brainmri check {found.root}` for all of them."
+        )
+    return patients, problems
+
+
+def _decode(patient: Patient, store: SliceStore, size: int, root: Path) -> tuple[Patient | None, list[Problem]]:
+    try:
+        store.get(patient.image, lambda image: prepare_slices(image, size))
+        return patient, []
+    except BrainMRIError:
+        pass  # which of the files is it?
+    good, problems = [], []
+    for file in patient.image:
+        try:
+            read_slices([file])
+            good.append(file)
+        except BrainMRIError as error:
+            problems.append(_problem(error, patient, file, root))
+    if not good:
+        return None, problems
+    patient = replace(patient, image=tuple(good))
+    store.get(patient.image, lambda image: prepare_slices(image, size))
+    return patient, problems
+
+
+def _problem(error: BrainMRIError, patient: Patient, file: Path, root: Path) -> Problem:
+    lines = str(error).splitlines()
+    where = file.relative_to(root).as_posix() if file.is_relative_to(root) else str(file)
+    return Problem("error", where, lines[0], lines[-1], patient.id)
+
+
+def _refuse_leak(entries: Iterable[dict[str, Any]], used: Iterable[dict[str, Any]], root: Path) -> None:
+    patients = {e["patient"] for e in used}
+    images = {digest for e in used for digest in e["digests"]}
+    for e in entries:
+        if e["patient"] in patients:
+            what = f"patient {e['patient']} of {root} was among the patients that the run was trained on"
+        elif not images.isdisjoint(e["digests"]):
+            what = f"patient {e['patient']} of {root} has an image that the run was trained on"
+        else:
+            continue
+        raise BrainMRIError(f"{what}: a test on known patients says nothing.\nTake such patients out of --dataset_dir.")
+
+
+def _reason(error: BaseException) -> str:
+    while error.__cause__ is not None and not isinstance(error, BrainMRIError):
+        error = error.__cause__  # MONAI wraps what a transform raises
+    return " ".join(str(error).splitlines()) or type(error).__name__
+
+
+def _print(datalist: Datalist, problems: list[Problem]) -> None:
+    sizes = ", ".join(f"{part} {len(entries)}" for part, entries in datalist.parts.items())
+    counts = Counter(e["type"] for e in datalist.entries)
+    print(f"data: {datalist.root} (layout: {datalist.layout}), {len(datalist.entries)} patients: {sizes}")
+    print("types: " + ", ".join(f"{name} {counts[name]}" for name in datalist.types))
+    for note in datalist.split["notes"]:
+        print(f"note: {note}")
+    for problem in problems:
+        print(f"left out: {problem.where}: {problem.what}. {problem.remedy}")
