@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,10 @@ def read_nifti(file: Path) -> Stack:
             data = image.get_fdata(dtype=np.float32, caching="unchanged")
     except Exception as error:
         raise ImageError(file, f"the volume cannot be read to its end: {reason_of(error)}") from error
-    return stack_of_volume(file, data, image.affine, dtype)
+    stack = stack_of_volume(file, data, image.affine, dtype)
+    # without a code the header holds no orientation, and nibabel assumes one
+    told = image.header["sform_code"] > 0 or image.header["qform_code"] > 0
+    return stack if told else replace(stack, axes=None)
 
 
 def _check_header(file: Path, shape: tuple[int, ...], dtype: np.dtype, axes: tuple[str | None, ...]) -> None:

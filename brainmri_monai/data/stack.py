@@ -56,7 +56,7 @@ class Stack:
         mode: how the source stores a pixel: Pillow's mode of a picture ("L", "RGB", "I;16"), the number type of a
             volume ("int16"), with the number of channels when there are three ("uint8 x 3").
         spacing: millimetres between rows, columns and slices; None for pictures, which do not tell.
-        axes: the directions of the stored axes, such as "RAS" or "LPS"; None for pictures.
+        axes: the directions of the stored axes, such as "RAS" or "LPS"; None when the source does not tell.
     """
 
     slices: list[np.ndarray]

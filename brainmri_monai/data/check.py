@@ -1,0 +1,238 @@
+"""``brainmri check``: everything that is wrong with a data set, found in one pass."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from brainmri_monai.data.datalist import Datalist
+from brainmri_monai.data.duplicates import find_duplicates
+from brainmri_monai.data.patients import Problem, scan_patients
+from brainmri_monai.data.survey import Reading, survey
+
+__all__ = ["Report", "check_patients"]
+
+_EXAMPLES = 3  # problems of one kind that the table shows
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a data set is, and what is wrong with it.
+
+    Args:
+        root: its folder.
+        layout: how the patients lie there, see :class:`~brainmri_monai.data.patients.PatientSet`.
+        readings: of the patients with at least one readable file.
+        problems: all that was found; errors first.
+    """
+
+    root: Path
+    layout: str
+    readings: list[Reading]
+    problems: list[Problem]
+
+    @property
+    def exit_code(self) -> int:
+        """1 when there is an error, 0 when there are warnings alone or nothing."""
+        return int(any(problem.severity == "error" for problem in self.problems))
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Counts and measures of the readable patients, made of plain types."""
+        counts: dict[str, Counter[str]] = defaultdict(Counter)
+        for reading in self.readings:
+            counts[reading.patient.type][str(reading.patient.grade or "unknown")] += 1
+        slices = [len(reading.names) for reading in self.readings]
+        return {
+            "root": str(self.root),
+            "layout": self.layout,
+            "patients": len(self.readings),
+            "slices": sum(slices),
+            "counts": {kind: dict(sorted(counts[kind].items())) for kind in sorted(counts)},
+            "slices_per_patient": {
+                "min": min(slices, default=0),
+                "median": statistics.median(slices or [0]),
+                "max": max(slices, default=0),
+            },
+            "sizes": _tally(f"{rows} x {columns}" for reading in self.readings for rows, columns in reading.sizes),
+            "modes": _tally(mode for reading in self.readings for mode in reading.modes),
+            "spacings": _tally(" x ".join(f"{s:.3g}" for s in r.spacing) for r in self.readings if r.spacing),
+            "axes": _tally(reading.axes for reading in self.readings if reading.axes),
+        }
+
+    def to_json(self) -> str:
+        """For programs: the facts, the problems and the exit code."""
+        content = {**self.facts, "problems": [asdict(p) for p in self.problems], "exit_code": self.exit_code}
+        return json.dumps(content, indent=2, ensure_ascii=False)
+
+    def table(self) -> str:
+        """For people: an aligned table, and the problems by kind, each with its number and first examples."""
+        facts = self.facts
+        per = facts["slices_per_patient"]
+        measures = {
+            "slices a patient": f"{per['min']} to {per['max']}, median {per['median']:g}",
+            "rows x columns": _listed(facts["sizes"], "slices"),
+            "pixels": _listed(facts["modes"], "files"),
+            "spacing in mm": _listed(facts["spacings"], "volumes"),
+            "stored axes": _listed(facts["axes"], "volumes"),
+        }
+        width = max(map(len, measures))
+        lines = [
+            f"{facts['root']} (layout: {self.layout})",
+            f"{facts['patients']} patients, {facts['slices']} slices",
+            "",
+            *_counts_table(self.readings),
+            "",
+            *(f"{name:<{width}}  {value}" for name, value in measures.items() if value),
+            *_problem_lines(self.problems),
+        ]
+        return "\n".join(lines)
+
+
+def check_patients(
+    root: str | Path,
+    datalist: str | Path | None = None,
+    progress: Callable[[Iterable[Reading], int], Iterable[Reading]] = lambda readings, total: readings,
+) -> Report:
+    """Look at every file of labelled patients, on all cores, and collect what is wrong.
+
+    Errors are what cannot be used or would make results wrong: unreadable files, labels in doubt, a type with fewer
+    than two patients, and, where there is a split, a patient or an image in two of its parts. Warnings are what a
+    person should look at: empty slices, no orientation, an image that several patients share.
+
+    Args:
+        root: see :func:`~brainmri_monai.data.patients.find_patients`.
+        datalist: a split to check; ``datalist.json`` in the root when left out, if there is one.
+        progress: wraps the readings, of which it is told the number, to show how far they are.
+
+    Raises:
+        BrainMRIError: when the root follows no known layout, or the datalist cannot be read.
+    """
+    found = scan_patients(root)
+    if datalist is None and (found.root / "datalist.json").exists():
+        datalist = found.root / "datalist.json"
+    parts = Datalist.load(datalist).parts if datalist else {}
+    readings = list(progress(survey(found.patients, found.root), len(found.patients)))
+    problems = [
+        *found.problems,
+        *(problem for reading in readings for problem in reading.problems),
+        *_small_types(readings),
+        *_split_problems(parts, found.root),
+        *_shared_images(readings, parts),
+    ]
+    readable = [reading for reading in readings if reading.names]
+    return Report(found.root, found.layout, readable, sorted(problems, key=lambda problem: problem.severity))
+
+
+def _small_types(readings: Sequence[Reading]) -> Iterator[Problem]:
+    counts = Counter(reading.patient.type for reading in readings if reading.names)
+    for kind in sorted({reading.patient.type for reading in readings}):
+        if counts[kind] < 2:
+            yield Problem(
+                "error",
+                kind,
+                f"a type needs two patients, one to learn from and one to test on; {kind!r} has {counts[kind]}",
+                "Add patients of this type, or leave it out.",
+            )
+
+
+def _split_problems(parts: dict[str, list[dict[str, Any]]], root: Path) -> Iterator[Problem]:
+    """Find patients and files in two parts of a split, and files that are missing."""
+    places: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for part, entries in parts.items():
+        for entry in entries:
+            places["patient", entry["patient"]].add(part)
+            for file in entry["image"]:
+                places["file", file].add(part)
+                if not (root / file).exists():
+                    yield Problem(
+                        "error",
+                        file,
+                        "the split names a file that is missing",
+                        "Bring it back, or split anew.",
+                        entry["id"],
+                    )
+    for (what, name), found in places.items():
+        if len(found) > 1:
+            text = f"the {what} is in {' and in '.join(sorted(found))}"
+            yield Problem("error", name, text, "Split anew: the test must not know the training.")
+
+
+def _shared_images(readings: Sequence[Reading], parts: dict[str, list[dict[str, Any]]]) -> Iterator[Problem]:
+    """Find images of several patients: warnings, or errors when the patients are in different parts of a split."""
+    part_of = {entry["id"]: part for part, entries in parts.items() for entry in entries}
+    names = [name for reading in readings for name in reading.names]
+    owners = [reading.patient.id for reading in readings for _ in reading.names]
+    fingerprints = [print_ for reading in readings for print_ in reading.fingerprints]
+    shared = defaultdict(list)
+    for group in find_duplicates(fingerprints, owners):
+        shared[tuple(dict.fromkeys(owners[k] for k in group.members)), group.exact].append(group.members)
+    for (patients, exact), groups in shared.items():
+        first = {owners[k]: names[k] for k in reversed(groups[0])}  # the first slice of each patient
+        count = "an image" if len(groups) == 1 else f"{len(groups)} images"
+        what = f"{len(patients)} patients share {count}, {'pixel for pixel' if exact else 'nearly'}"
+        found = {part_of[patient] for patient in patients if patient in part_of}
+        where = " = ".join(first[patient] for patient in patients[:3]) + (" = ..." if len(patients) > 3 else "")
+        if len(found) > 1:
+            what += f", and are in {' and in '.join(sorted(found))}"
+            yield Problem("error", where, what, "Give these patients one id, or remove the copies; then split anew.")
+        else:
+            remedy = "Look at them: give one person's scans one id, and remove copies."
+            yield Problem("warning", where, what, remedy)
+
+
+def _tally(values: Iterable[str]) -> dict[str, int]:
+    """Count values, the most frequent first."""
+    return dict(Counter(values).most_common())
+
+
+def _listed(tally: dict[str, int], unit: str) -> str:
+    """Write a tally in one line: a single value alone, else the most frequent ones with their numbers."""
+    if len(tally) < 2:
+        return "".join(tally)
+    shown = [f"{value} ({count} {unit})" for value, count in list(tally.items())[:_EXAMPLES]]
+    rest = len(tally) - len(shown)
+    return ", ".join(shown) + (f", and {rest} others" if rest else "")
+
+
+def _counts_table(readings: Sequence[Reading]) -> list[str]:
+    """Give the lines of a table of patients, type by grade."""
+    grades = sorted({reading.patient.grade for reading in readings}, key=lambda grade: grade or 9)
+    rows = [["type", *(f"grade {grade or 'unknown'}" for grade in grades), "patients", "slices"]]
+    for kind in [*sorted({reading.patient.type for reading in readings}), None]:
+        own = [reading for reading in readings if kind in (None, reading.patient.type)]
+        by_grade = Counter(reading.patient.grade for reading in own)
+        numbers = [*(by_grade[grade] for grade in grades), len(own), sum(len(reading.names) for reading in own)]
+        rows.append([kind or "all", *(str(number) if number else "-" for number in numbers)])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if k else cell.ljust(width)
+            for k, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+
+
+def _problem_lines(problems: Sequence[Problem]) -> list[str]:
+    """Write problems by kind, which is what to do about them: the first examples, how many more, the remedy."""
+    kinds: dict[tuple[str, str], list[Problem]] = defaultdict(list)
+    for problem in problems:
+        kinds[problem.severity, problem.remedy].append(problem)
+    lines = []
+    for (severity, remedy), alike in kinds.items():
+        texts = [f"{problem.where}: {problem.what}" for problem in alike[:_EXAMPLES]]
+        if len(alike) > _EXAMPLES:
+            texts.append(f"and {len(alike) - _EXAMPLES} more")
+        lines += ["", f"{severity:<7}  {texts[0]}", *(f"{'':<9}{text}" for text in [*texts[1:], f"-> {remedy}"])]
+    totals = Counter(problem.severity for problem in problems)
+    counted = (
+        f"{totals[severity] or 'no'} {severity}{'' if totals[severity] == 1 else 's'}"
+        for severity in ("error", "warning")
+    )
+    return [*lines, "", ", ".join(counted)]

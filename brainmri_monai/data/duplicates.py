@@ -1,0 +1,145 @@
+"""Images that occur twice: pixel for pixel, or nearly, as after a new export with another contrast or size."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+__all__ = ["Duplicates", "Fingerprint", "find_duplicates", "fingerprint"]
+
+SIDE = 32  # pixels of a thumbnail
+COARSE = 8  # pixels of the thumbnail that picks the candidates
+
+NEAR = 0.99
+"""Correlation of two thumbnails from which they show the same picture.
+
+On 5,708 slices of a public set with many copies, all pairs above 0.98 that were looked at were the same slice, at most
+sharpened or with another contrast; over 71 patients, the most alike slices of two of them reached 0.983.
+"""
+
+_COARSE_NEAR = 0.985  # pairs of that set above NEAR were above 0.991 here
+_DARK = 10  # grey levels of 255
+_ROWS = 2048  # of the matrix of all pairs that lie in memory at a time
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What is kept of a slice to recognise it.
+
+    Args:
+        digest: of the decoded pixels: equal for a PNG and a BMP of the same picture.
+        thumbnail: 32 x 32, uint8, stretched to 0..255; None for a slice with next to nothing on it, which is like any
+            other such slice.
+        constant: all pixels are the same.
+    """
+
+    digest: bytes
+    thumbnail: np.ndarray | None
+    constant: bool
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """Slices of several owners that show the same picture.
+
+    Args:
+        members: their indices, rising.
+        exact: all are equal pixel for pixel.
+    """
+
+    members: tuple[int, ...]
+    exact: bool
+
+
+def fingerprint(picture: np.ndarray) -> Fingerprint:
+    """
+    Args:
+        picture: H W 3, uint8 or float32.
+    """
+    digest = hashlib.sha256(f"{picture.shape}{picture.dtype}".encode())
+    digest.update(np.ascontiguousarray(picture))
+    whole = picture.dtype == np.uint8
+    grey = Image.fromarray(picture).convert("L") if whole else Image.fromarray(picture.mean(axis=2, dtype=np.float32))
+    thumbnail = np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BOX), dtype=np.float32)
+    low, high = thumbnail.min(), thumbnail.max()
+    stretched = ((thumbnail - low) * (255 / max(high - low, np.float32(1e-12)))).astype(np.uint8)
+    # a slice beyond the head: dark all over, or with a small bright spot
+    blank = high - low < (_DARK if whole else 1e-12) or (stretched > 25).mean() < 0.05
+    return Fingerprint(digest.digest(), None if blank else stretched, bool(picture.min() == picture.max()))
+
+
+def find_duplicates(fingerprints: Sequence[Fingerprint], owners: Sequence[Hashable]) -> list[Duplicates]:
+    """Find slices of different owners that are the same picture.
+
+    Two slices of one owner are not compared, because neighbouring slices of a patient are alike by nature, and blank
+    slices are left out. Candidates are the pairs whose 8 x 8 thumbnails correlate (a perceptual hash that is not
+    rounded to bits); what decides is the correlation of the 32 x 32 thumbnails. Four times the slices take sixteen
+    times as long: 3 s for 7,000 on 2 cores.
+
+    Args:
+        fingerprints: one a slice.
+        owners: whose each slice is, such as the patient's id.
+    """
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    same: dict[bytes, list[int]] = defaultdict(list)  # digest → slices
+    for index, print_ in enumerate(fingerprints):
+        if print_.thumbnail is not None:
+            same[print_.digest].append(index)
+    copies = list(same.values())
+    if not copies:
+        return []
+    numbers = {owner: number for number, owner in enumerate(dict.fromkeys(owners))}
+    # the owner of a picture, or a number of its own when it has several: such a picture is compared with all others
+    owner = np.array(
+        [
+            numbers[owners[slices[0]]] if len({owners[k] for k in slices}) == 1 else -1 - index
+            for index, slices in enumerate(copies)
+        ]
+    )
+    first, second = _near_pairs(np.stack([fingerprints[slices[0]].thumbnail for slices in copies]), owner)
+    links = coo_matrix((np.ones(len(first)), (first, second)), shape=(len(copies), len(copies)))
+    count, group = connected_components(links, directed=False)
+    groups: list[list[int]] = [[] for _ in range(count)]
+    for index, slices in enumerate(copies):
+        groups[group[index]] += slices
+    return [
+        Duplicates(tuple(sorted(members)), len({fingerprints[k].digest for k in members}) == 1)
+        for members in groups
+        if len({owners[k] for k in members}) > 1
+    ]
+
+
+def _near_pairs(thumbnails: np.ndarray, owner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give the indices of all pairs of different owners whose thumbnails (N 32 32) correlate."""
+    step = SIDE // COARSE
+    fine = _standardised(thumbnails)  # N 1024
+    coarse = _standardised(thumbnails.reshape(-1, COARSE, step, COARSE, step).mean(axis=(2, 4)))  # N 64
+    pairs = []
+    for start in range(0, len(coarse), _ROWS):
+        rows = coarse[start : start + _ROWS]
+        alike = rows @ coarse[start:].T > _COARSE_NEAR
+        alike &= owner[start : start + _ROWS, None] != owner[None, start:]
+        for first, second in _pieces(*np.nonzero(np.triu(alike, 1))):
+            first, second = first + start, second + start
+            near = np.einsum("nk,nk->n", fine[first], fine[second]) > NEAR
+            pairs.append(np.stack([first[near], second[near]]))
+    return tuple(np.concatenate(pairs, axis=1))
+
+
+def _pieces(first: np.ndarray, second: np.ndarray, size: int = 65536):
+    for start in range(0, max(len(first), 1), size):
+        yield first[start : start + size], second[start : start + size]
+
+
+def _standardised(thumbnails: np.ndarray) -> np.ndarray:
+    """Give rows of mean 0 and length 1, whose products are correlations."""
+    rows = thumbnails.reshape(len(thumbnails), -1).astype(np.float32)
+    rows -= rows.mean(axis=1, keepdims=True)
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)

@@ -1,0 +1,92 @@
+"""One pass that decodes every file: what is broken is named and left out, what is whole is measured."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from brainmri_monai.data.duplicates import Fingerprint, fingerprint
+from brainmri_monai.data.images import read_stack
+from brainmri_monai.data.patients import Patient, Problem, relative
+from brainmri_monai.data.stack import ImageError
+
+__all__ = ["Reading", "read_patient", "survey"]
+
+_EMPTY = "Nothing to do where the scan reaches beyond the head; else export the slices again."
+_ORIENT = "Convert it again from its DICOM files, or look at a slice: top is anterior, left is the patient's right."
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What decoding one patient's files gave.
+
+    Args:
+        patient: with those files alone that can be read; there may be none left.
+        problems: why files were left out, and what is odd about the others.
+        names: for each slice the file as seen from the root, and in a volume the index of the slice.
+        sizes: for each slice, its rows and columns.
+        modes: for each file, how it stores a pixel (see :class:`~brainmri_monai.data.stack.Stack`).
+        fingerprints: for each slice, what duplicates are found by.
+        spacing: millimetres between the rows, columns and slices of a volume.
+        axes: the directions of a volume's stored axes, such as "RAS".
+    """
+
+    patient: Patient
+    problems: list[Problem] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    sizes: list[tuple[int, int]] = field(default_factory=list)
+    modes: list[str] = field(default_factory=list)
+    fingerprints: list[Fingerprint] = field(default_factory=list)
+    spacing: tuple[float, float, float] | None = None
+    axes: str | None = None
+
+
+def survey(patients: Sequence[Patient], root: Path) -> Iterator[Reading]:
+    """Decode all files of all patients on all cores, and give the readings in the order of the patients.
+
+    The memory needed is that of one file a core.
+
+    Args:
+        patients: whose files to read.
+        root: where problems are seen from.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    pool = ThreadPoolExecutor(cores)  # threads do: the decoders let go of Python's lock
+    try:
+        yield from pool.map(lambda patient: read_patient(patient, root), patients)
+    finally:
+        pool.shutdown(cancel_futures=True)  # an interruption does not wait for the patients to come
+
+
+def read_patient(patient: Patient, root: Path) -> Reading:
+    """Decode the files of one patient; a file that cannot be read becomes a problem, the others go on."""
+    files, problems = [], []
+    names, sizes, modes, fingerprints = [], [], [], []
+    spacing = axes = None
+    for file in patient.image:
+        try:
+            stack = read_stack(file)
+        except ImageError as error:
+            problems.append(Problem.of(error, root, patient.id))
+            continue
+        name = relative(file, root)
+        files.append(file)
+        modes.append(stack.mode)
+        names += [name] if stack.spacing is None else [f"{name} [{k}]" for k in range(len(stack.slices))]
+        sizes += [picture.shape[:2] for picture in stack.slices]
+        fingerprints += map(fingerprint, stack.slices)
+        spacing, axes = stack.spacing, stack.axes
+    where = relative(os.path.commonpath(patient.image), root)
+
+    def warn(what: str, remedy: str) -> None:
+        problems.append(Problem("warning", where, what, remedy, patient.id))
+
+    empty = [name for name, print_ in zip(names, fingerprints, strict=True) if print_.constant]
+    if empty:
+        warn(f"{len(empty)} of {len(names)} slices are empty (a single value), first {empty[0]}", _EMPTY)
+    if spacing and not axes:
+        warn("the header gives no orientation; LAS is assumed", _ORIENT)
+    return Reading(replace(patient, image=tuple(files)), problems, names, sizes, modes, fingerprints, spacing, axes)
