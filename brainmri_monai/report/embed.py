@@ -33,11 +33,12 @@ def embed(path: Path, alt: str, *, photo: bool = False) -> Picture:
     buffer = io.BytesIO()
     with Image.open(path) as image:
         image = image.convert("RGB")
+        width, height = (round(side * 96 / 150) for side in image.size)  # the figure's text gets the size of the page's
         if photo:
-            image.save(buffer, "JPEG", quality=80, optimize=True)
+            image.thumbnail((1000, image.height), Image.Resampling.LANCZOS)
+            image.save(buffer, "JPEG", quality=75, optimize=True)
         else:
             image.quantize(256, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
     kind = "jpeg" if photo else "png"
     uri = f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
-    scale = 96 / 150  # so that the figure's text has the size of the page's
-    return Picture(uri, round(image.width * scale), round(image.height * scale), alt)
+    return Picture(uri, width, height, alt)

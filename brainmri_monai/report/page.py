@@ -54,7 +54,7 @@ def write_report(output_dir: str | Path, *, mistakes: int = 6, attention_figures
     """
     files = read_run(output_dir)
     cases = _cases(files, attention_figures)
-    wrong = sorted((case for case in cases if case["wrong"]), key=lambda case: -case["confidence"])
+    wrong = [case for case in cases if case["verdict"] == "wrong type"]
     page = _render(
         "run.html.j2",
         files=files,
@@ -112,7 +112,9 @@ def _render(template: str, **context: Any) -> str:
 
 def _number(value: Any, digits: int = 2) -> str:
     """A dash stands for a number that does not exist."""
-    return f"{value:.{digits}f}" if isinstance(value, int | float) and math.isfinite(value) else "–"
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        return "–"
+    return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _interval(entry: Mapping[str, float] | None) -> str:
@@ -181,26 +183,25 @@ def _split_table(datalist: Mapping[str, Any] | None) -> list[dict[str, Any]]:
 
 
 def _cases(files: RunFiles, attention_figures: int) -> list[dict[str, Any]]:
-    """A mapping for each row of the predictions: a wrong type first, then a wrong grade, the most confident first."""
+    """A mapping for each row of the predictions: a wrong type first, then a wrong grade; the most confident first."""
     cases = []
     for row in files.predictions:
-        label, pred = row.get("label", ""), row.get("pred", "")
-        grade_label, grade_pred = row.get("grade_label", ""), row.get("grade_pred", "")
+        label, grade_label = row.get("label"), row.get("grade_label")
+        wrong_type = bool(label) and label != row["pred"]
+        wrong_grade = bool(grade_label) and grade_label != row.get("grade_pred")
         cases.append(
             {
                 "id": row["id"],
                 "label": _answer(label, grade_label) if label else "unknown",
-                "pred": _answer(pred, grade_pred),
-                "confidence": _float(row.get("confidence")) or 0.0,
+                "pred": _answer(row["pred"], row.get("grade_pred")),
+                "confidence": _float(row.get("confidence")),
                 "entropy": _float(row.get("entropy")),
-                "slices": row.get("slices", ""),
-                "decision": row.get("decision", ""),
-                "wrong": bool(label) and label != pred,
-                "wrong_grade": bool(grade_label) and grade_label != grade_pred,
-                "attention": None,
+                "decision": row.get("decision"),
+                "verdict": "wrong type" if wrong_type else "wrong grade" if wrong_grade else "right" if label else "",
             }
         )
-    cases.sort(key=lambda case: (not case["wrong"], not case["wrong_grade"], -case["confidence"]))
+    order = ["wrong type", "wrong grade", "right", ""]
+    cases.sort(key=lambda case: (order.index(case["verdict"]), -(case["confidence"] or 0)))
     left = attention_figures
     for number, case in enumerate(cases):
         case["number"] = number  # for links inside the page
@@ -212,7 +213,7 @@ def _cases(files: RunFiles, attention_figures: int) -> list[dict[str, Any]]:
     return cases
 
 
-def _answer(name: str, grade: str) -> str:
+def _answer(name: str, grade: str | None) -> str:
     return f"{name}, grade {grade}" if grade else name
 
 

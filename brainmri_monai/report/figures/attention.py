@@ -11,7 +11,7 @@ from brainmri_monai.report.figures import style
 
 __all__ = ["attention_path", "plot_attention"]
 
-WIDTH, MARGIN, GAP = 1200, 24, 8  # pixels
+WIDTH, MARGIN, GAP = 1200, 8, 8  # pixels
 
 
 def attention_path(output_dir: str | Path, patient: str) -> Path:
@@ -48,14 +48,14 @@ def plot_attention(
     small = min((inner - (per_row - 1) * GAP) // per_row, 180)
     large_size, small_size = _fit(rows, columns, large), _fit(rows, columns, small)
     bar, caption = max(4, small // 14), 34
-    above = 64 + large_size[0] + caption + 22  # where the grid begins
+    above = 56 + large_size[0] + caption + 22  # where the grid begins
     step = small_size[0] + bar + 6 + GAP + (16 if small >= 44 else 0)
     height = above + lines * step + MARGIN
 
     canvas = np.full((height, WIDTH, 3), 255, dtype=np.uint8)
     marks = []  # x, y, height, width of the enlarged, x, y, ...
     for place, index in enumerate(heaviest):
-        x, y = MARGIN + place * (large + 2 * GAP), 64
+        x, y = MARGIN + place * (large + 2 * GAP), 56
         canvas[y : y + large_size[0], x : x + large_size[1]] = _resize(slices[index], large_size)
         marks.append((x, y, int(index)))
     places = []
@@ -69,7 +69,7 @@ def plot_attention(
     axes.imshow(canvas, extent=(0, WIDTH, height, 0), interpolation="none")
     axes.set_axis_off()
     write = {"color": style.INK, "parse_math": False}
-    axes.text(MARGIN, 36, style.shorten(title, 90), fontsize=11, fontweight="bold", va="center", **write)
+    axes.text(MARGIN, 24, style.shorten(title, 90), fontsize=11, fontweight="bold", va="center", **write)
     for x, y, index in marks:
         text = f"slice {index + first_number} · weight {weights[index]:.2f}"
         axes.text(x, y + large_size[0] + caption / 2 + 2, text, fontsize=9, va="center", **write)

@@ -43,8 +43,9 @@ def plot_comparison(comparison: Mapping[str, Any], path: str | Path) -> None:
         axes.set_yticks(range(len(metrics)))
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
+        axes.xaxis.get_major_locator().set_params(nbins=6)
     values.set_yticklabels([style.shorten(metric["metric"], 40) for metric in metrics], parse_math=False)
     differences.set_yticklabels([])
     names = [style.shorten(runs[run]["name"]) for run in handles]
-    style.legend(differences, list(handles.values()), names, title="Run")
+    style.legend(values, list(handles.values()), names, title="Run")
     style.save(figure, path)

@@ -52,7 +52,7 @@ def plot_confusion(
     axes.set_xticks(range(len(classes)), names, parse_math=False, **tilt)
     axes.set_yticks(range(len(classes)), names, parse_math=False)
     for row, column in np.ndindex(*counts.shape):
-        colour = "white" if shares[row, column] > 0.55 else style.INK
+        colour = "white" if shares[row, column] > 0.7 else style.INK
         text = {"ha": "center", "color": colour}
         axes.text(column, row, str(counts[row, column]), va="bottom", fontsize=13, fontweight="bold", **text)
         share = f"{shares[row, column]:.0%}" if totals[row, 0] else "–"
