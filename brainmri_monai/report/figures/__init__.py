@@ -1,0 +1,19 @@
+"""Arrays → PNG files."""
+
+from brainmri_monai.report.figures.attention import attention_path, plot_attention
+from brainmri_monai.report.figures.comparison import plot_comparison
+from brainmri_monai.report.figures.confusion import plot_confusion
+from brainmri_monai.report.figures.curves import plot_pr, plot_roc
+from brainmri_monai.report.figures.history import plot_history
+from brainmri_monai.report.figures.reliability import plot_reliability
+
+__all__ = [
+    "attention_path",
+    "plot_attention",
+    "plot_comparison",
+    "plot_confusion",
+    "plot_history",
+    "plot_pr",
+    "plot_reliability",
+    "plot_roc",
+]

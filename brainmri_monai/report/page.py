@@ -1,0 +1,221 @@
+"""Files of a run → one page that opens anywhere, offline."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from brainmri_monai.errors import BrainMRIError
+from brainmri_monai.files import write_text
+from brainmri_monai.report.embed import Picture, embed
+from brainmri_monai.report.figures import attention_path, plot_comparison
+from brainmri_monai.report.reading import RunFiles, read_json, read_run
+
+__all__ = ["write_comparison_report", "write_report"]
+
+TASKS = {
+    "type": "Type",
+    "grade_end2end": "Grade, end to end",
+    "grade_teacher_forced": "Grade, true type given",
+    "grade_hard": "Grade, of the predicted type",
+}
+METRICS = {
+    "balanced_accuracy": "Balanced accuracy",
+    "accuracy": "Accuracy",
+    "macro_f1": "Macro F1",
+    "roc_auc_macro": "ROC AUC, macro",
+    "roc_auc_micro": "ROC AUC, micro",
+    "average_precision_macro": "Average precision, macro",
+    "average_precision_micro": "Average precision, micro",
+    "ece": "Expected calibration error",
+    "brier": "Brier score",
+}
+PARTS = ("training", "validation", "test")
+
+
+def write_report(output_dir: str | Path, *, mistakes: int = 6, attention_figures: int = 80) -> Path:
+    """Write ``report.html`` into the folder of a run or of a cross-validation, from the files that lie there.
+
+    The page holds its pictures and loads nothing. What the run has not made yet is left out with a sentence.
+
+    Args:
+        output_dir: the folder with ``run.json``, or with ``metrics_crossval.json`` and ``fold0``.
+        mistakes: how many of the wrong answers are shown, the most confident first.
+        attention_figures: how many attention figures the page holds, wrong answers first.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        BrainMRIError: when there is no run, a file is not readable, or the page cannot be written.
+    """
+    files = read_run(output_dir)
+    cases = _cases(files, attention_figures)
+    wrong = [case for case in cases if case["verdict"] == "wrong type"]
+    page = _render(
+        "run.html.j2",
+        files=files,
+        run=files.run,
+        metrics=files.metrics,
+        tasks=_tasks(files.metrics),
+        figures=_figures(files),
+        split=_split_table(files.datalist),
+        cases=cases,
+        mistakes=wrong[:mistakes],
+        wrong=len(wrong),
+    )
+    path = files.folder / "report.html"
+    write_text(path, page)
+    return path
+
+
+def write_comparison_report(folder: str | Path) -> Path:
+    """Write ``report.html`` and ``figures/comparison.png`` into ``folder``, from its ``comparison.json``.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        BrainMRIError: when there is no ``comparison.json``, or a file cannot be written.
+    """
+    folder = Path(folder)
+    comparison = read_json(folder / "comparison.json")
+    if comparison is None:
+        raise BrainMRIError(
+            f"expected comparison.json, found none in {folder}\nMake it with: brainmri compare RUN RUN …"
+        )
+    figure = folder / "figures" / "comparison.png"
+    plot_comparison(comparison, figure)
+    alt = "Each metric of each run with its interval, and the differences to the first run; the table has the numbers"
+    path = folder / "report.html"
+    write_text(path, _render("comparison.html.j2", comparison=comparison, figure=embed(figure, alt)))
+    return path
+
+
+def _render(template: str, **context: Any) -> str:
+    from jinja2 import ChainableUndefined, Environment, PackageLoader
+
+    environment = Environment(
+        loader=PackageLoader("brainmri_monai.report"),
+        autoescape=True,
+        undefined=ChainableUndefined,  # a run of another version may lack a field: its place stays empty
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(number=_number, interval=_interval, duration=_duration)
+    environment.globals.update(METRICS=METRICS, PARTS=PARTS, task_name=_task_name)
+    return environment.get_template(template).render(**context)
+
+
+def _number(value: Any, digits: int = 2) -> str:
+    """A dash stands for a number that does not exist."""
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        return "–"
+    return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _interval(entry: Mapping[str, float] | None) -> str:
+    if not entry:
+        return "–"
+    text = _number(entry.get("value"))
+    return text if entry.get("low") is None else f"{text} ({_number(entry['low'])} to {_number(entry['high'])})"
+
+
+def _duration(seconds: float) -> str:
+    """Two units at most: 42 s, 3 min 5 s, 2 h 7 min."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _task_name(task: str) -> str:
+    return TASKS.get(task, task.replace("_", " ").capitalize())
+
+
+def _tasks(metrics: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
+    """The tasks that were evaluated, the usual ones first."""
+    tasks = (metrics or {}).get("tasks", {})
+    return {name: tasks[name] for name in [*TASKS, *tasks] if name in tasks}
+
+
+def _figures(files: RunFiles) -> dict[str, Picture]:
+    """All diagrams in ``figures``, by name without suffix."""
+    tasks = _tasks(files.metrics)
+    kinds = {"roc": "ROC curves", "pr": "Precision-recall curves", "cm": "Confusion matrix"}
+    measures = {"roc": ("roc_auc_macro", "macro AUC"), "pr": ("average_precision_macro", "macro average precision")}
+    pictures = {}
+    for path in sorted((files.folder / "figures").glob("*.png")):
+        kind, _, task = path.stem.partition("_")
+        alt = f"{kinds.get(kind, kind.capitalize())}, {_task_name(task)}" if task else path.stem.capitalize()
+        if kind in measures and task in tasks:
+            key, name = measures[kind]
+            alt += f": {name} {_interval(tasks[task].get(key))}"
+        if kind == "cm" and task in tasks:
+            alt += ": " + ", ".join(_right_of_class(tasks[task]))
+        pictures[path.stem] = embed(path, alt)
+    return pictures
+
+
+def _right_of_class(task: Mapping[str, Any]) -> Iterable[str]:
+    for index, name in enumerate(task["classes"]):
+        row = task["confusion"][index]
+        if sum(row):
+            yield f"{row[index]} of {sum(row)} {name} right"
+
+
+def _split_table(datalist: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """One row for each type and grade, with (patients, image files) for each part; a row of totals last."""
+    if datalist is None:
+        return []
+    strata: dict[tuple[str, str], dict[str, list[int]]] = defaultdict(dict)
+    for part in PARTS:
+        for item in datalist.get(part, []):
+            grade = item.get("grade")
+            for stratum in ((str(item.get("type") or "–"), "unknown" if grade is None else str(grade)), ("Total", "")):
+                cell = strata[stratum].setdefault(part, [0, 0])
+                cell[0] += 1
+                cell[1] += len(item["image"])
+    ordered = sorted(strata, key=lambda stratum: (stratum == ("Total", ""), stratum))
+    return [{"type": type_, "grade": grade, **strata[type_, grade]} for type_, grade in ordered]
+
+
+def _cases(files: RunFiles, attention_figures: int) -> list[dict[str, Any]]:
+    """A mapping for each row of the predictions: a wrong type first, then a wrong grade; the most confident first."""
+    cases = []
+    for row in files.predictions:
+        label, grade_label = row.get("label"), row.get("grade_label")
+        wrong_type = bool(label) and label != row["pred"]
+        wrong_grade = bool(grade_label) and grade_label != row.get("grade_pred")
+        cases.append(
+            {
+                "id": row["id"],
+                "label": _answer(label, grade_label) if label else "unknown",
+                "pred": _answer(row["pred"], row.get("grade_pred")),
+                "confidence": _float(row.get("confidence")),
+                "entropy": _float(row.get("entropy")),
+                "decision": row.get("decision"),
+                "verdict": "wrong type" if wrong_type else "wrong grade" if wrong_grade else "right" if label else "",
+            }
+        )
+    order = ["wrong type", "wrong grade", "right", ""]
+    cases.sort(key=lambda case: (order.index(case["verdict"]), -(case["confidence"] or 0)))
+    left = attention_figures
+    for number, case in enumerate(cases):
+        case["number"] = number  # for links inside the page
+        path = attention_path(files.folder, case["id"])
+        if left and path.exists():
+            alt = f"Slices of {case['id']} with their attention weights, the heaviest enlarged"
+            case["attention"] = embed(path, alt, photo=True)
+            left -= 1
+    return cases
+
+
+def _answer(name: str, grade: str | None) -> str:
+    return f"{name}, grade {grade}" if grade else name
+
+
+def _float(text: str | None) -> float | None:
+    return float(text) if text else None
