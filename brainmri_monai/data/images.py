@@ -16,7 +16,7 @@ __all__ = ["SLICE_SUFFIXES", "is_picture", "read_slices", "read_stack"]
 
 SLICE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 
-_FORMATS = ("JPEG", "MPO", "PNG", "BMP", "TIFF")  # MPO is the JPEG of some cameras
+_FORMATS = ("JPEG", "PNG", "BMP", "TIFF")  # the MPO of some cameras opens as a JPEG
 
 
 def is_picture(file: Path) -> bool:

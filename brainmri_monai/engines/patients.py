@@ -89,7 +89,7 @@ def tested_patients(run: RunFolder, dataset_dir: str | Path, store: SliceStore, 
     """
     datalist = Datalist.load(run.path / "datalist.json")
     found = find_patients(dataset_dir if str(dataset_dir) else datalist.root)
-    patients, problems = decode(found, store, size)
+    patients, _ = decode(found, store, size)
     entries = [entry(patient, found.root) for patient in patients]
     if digest_of(entries) == datalist.digest:
         datalist.root = found.root

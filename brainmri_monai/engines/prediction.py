@@ -49,7 +49,7 @@ class Prediction:
 class BagPrediction:
     """An ``iteration_update`` for MONAI's ``SupervisedEvaluator``: a batch of bags → a list of :class:`Prediction`.
 
-    The stock one sees the answer of ``forward`` alone; here the slices are encoded once, and all else follows from that.
+    The stock one sees what ``forward`` returns alone; here the slices are encoded once, and all else follows.
 
     Args:
         inferer: decides the precision of the encoder.

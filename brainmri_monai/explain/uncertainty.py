@@ -23,7 +23,7 @@ class MonteCarloDropout:
         seed: of the dropout, so that the same bag gets the same numbers again.
 
     Source:
-        Gal, Ghahramani: Dropout as a Bayesian Approximation, ICML 2016; the mutual information as in Houlsby et al. 2011.
+        Gal, Ghahramani: Dropout as a Bayesian Approximation, ICML 2016. Mutual information: Houlsby et al. 2011.
     """
 
     samples: int = 30
