@@ -4,6 +4,7 @@ from brainmri_monai.engines.bags import EmbeddedDataset, collate_bags
 from brainmri_monai.engines.checkpoint import TrainingRecord, load_weights
 from brainmri_monai.engines.clipping import GradientClip
 from brainmri_monai.engines.evaluation import TwoStepEvaluation, load_network
+from brainmri_monai.engines.inference import SaveExplained, SavePredictions
 from brainmri_monai.engines.patients import CaseStream, slice_store, tested_patients, training_patients
 from brainmri_monai.engines.precision import PrecisionInferer, choose_precision
 from brainmri_monai.engines.prediction import BagPrediction, Collect
@@ -22,6 +23,8 @@ __all__ = [
     "PrecisionInferer",
     "Progress",
     "RunFolder",
+    "SaveExplained",
+    "SavePredictions",
     "TrainingRecord",
     "TwoStepEvaluation",
     "TwoStepScores",

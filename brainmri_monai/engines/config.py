@@ -5,9 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from copy import deepcopy
+from types import TracebackType
 from typing import Any
 
 from monai.bundle import ConfigParser
+
+from brainmri_monai.errors import BrainMRIError
 
 __all__ = ["differences", "running_parser", "without_tracking"]
 
@@ -19,11 +22,12 @@ def running_parser() -> ConfigParser:
 
     MONAI hands its components their arguments, but not the configuration that they stand in, and a run has to record it
     with all its overrides. The parser is found among the callers; ``python -m monai.bundle run``, ``brainmri run`` and
-    ``ConfigWorkflow`` all have one.
+    ``ConfigWorkflow`` all have one. From here on an uncaught error ends with the words of a ``BrainMRIError``.
 
     Raises:
         RuntimeError: when no parser is making anything.
     """
+    sys.excepthook = _our_words_last
     frame = sys._getframe(1)
     while frame is not None:
         caller = frame.f_locals.get("self")
@@ -31,6 +35,16 @@ def running_parser() -> ConfigParser:
             return caller
         frame = frame.f_back
     raise RuntimeError("no MONAI configuration is running: make this component from a bundle's configuration")
+
+
+def _our_words_last(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print the usual traceback, and our three lines after it: MONAI wraps them in errors of its own."""
+    sys.__excepthook__(kind, error, trace)
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, BrainMRIError):
+        cause = cause.__cause__
+    if cause is not None and cause is not error:
+        print(f"\n{cause}", file=sys.stderr)
 
 
 def without_tracking(config: dict[str, Any]) -> dict[str, Any]:

@@ -236,7 +236,7 @@ class RunFolder:
         write_json(configs / "train.json", train)
 
         inference = json.loads((self.bundle_root / "configs/inference.json").read_text(encoding="utf-8")) | filled
-        inference |= {key: train[key] for key in inference if key in ("image_size", "network_def")}
+        inference |= {key: self.options().get(key, train[key]) for key in ("image_size", "dropout", "network_def")}
         write_json(configs / "inference.json", inference)
 
         card = self._metadata()
