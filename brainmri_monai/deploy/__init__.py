@@ -1,1 +1,1 @@
-
+"""From a trained bundle to where it is used."""

@@ -1,0 +1,123 @@
+"""Bundles on disk: where they lie, the configurations of a workflow, and the options that these have."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import brainmri_monai
+from brainmri_monai.errors import BrainMRIError
+
+__all__ = ["WORKFLOWS", "absolute", "bundle_names", "check_options", "config_files", "find_bundle"]
+
+# workflow, which is also the id that is run → the configurations that make it up
+WORKFLOWS = {
+    "training": ("train.json",),
+    "evaluate": ("train.json", "evaluate.json"),
+    "inference": ("inference.json", "fast.json"),
+}
+RUNNER_OPTIONS = ("args_file", "logging_file", "meta_file", "save_execute_config", "tracking")
+PATH_SUFFIXES = ("_dir", "_file", "_root", "pretrained")
+
+
+def bundles_folder() -> Path:
+    """Where the bundles lie: in the installed package, or beside it in a checkout."""
+    package = Path(brainmri_monai.__file__).resolve().parent
+    return package / "bundles" if (package / "bundles").is_dir() else package.parent / "bundles"
+
+
+def bundle_names() -> list[str]:
+    """Names of the bundles that come with the package."""
+    return sorted(path.parent.parent.name for path in bundles_folder().glob("*/configs/metadata.json"))
+
+
+def find_bundle(name: str) -> Path:
+    """A bundle by its name, or by its folder: a checkout's, a copy, or a finished run.
+
+    Raises:
+        BrainMRIError: when there is no such bundle; suggests the nearest.
+    """
+    for root in (Path(name), bundles_folder() / name):
+        if (root / "configs/metadata.json").is_file():
+            return root.resolve()
+    near = difflib.get_close_matches(name, bundle_names(), n=1, cutoff=0.4)
+    raise BrainMRIError(
+        f"no bundle or run '{name}'{f'; did you mean {near[0]}?' if near else '.'}\n"
+        f"There are: {', '.join(bundle_names())}; or give the folder of a run."
+    )
+
+
+def config_files(root: Path, workflow: str, overrides: Sequence[str] = (), *, portable: bool = False) -> list[Path]:
+    """The configurations of a workflow, and overrides by name (``mean``) or path.
+
+    Args:
+        root: the bundle.
+        workflow: ``training``, ``evaluate`` or ``inference``.
+        overrides: laid over it in this order.
+        portable: inference by MONAI's own parts alone, without ``fast.json``.
+
+    Raises:
+        BrainMRIError: when an override is missing.
+    """
+    names = [name for name in WORKFLOWS[workflow] if not (portable and name == "fast.json")]
+    files = [root / "configs" / name for name in names]
+    missing = next((file for file in files if not file.is_file()), None)
+    if missing is not None:
+        raise BrainMRIError(f"{missing} is missing: {root} cannot run '{workflow}'.\nTrain again, or restore the file.")
+    for override in overrides:
+        candidates = [Path(override), root / "configs" / override, root / "configs" / f"{override}.json"]
+        found = next((path for path in candidates if path.is_file()), None)
+        if found is None:
+            there = sorted(path.stem for path in (root / "configs").glob("*.json"))
+            raise BrainMRIError(
+                f"no configuration '{override}' in {root / 'configs'}.\nThere are: {', '.join(there)}; or give a file."
+            )
+        files.insert(1 if workflow == "evaluate" else len(files), found.resolve())  # evaluate.json has the last word
+    return files
+
+
+def check_options(files: Sequence[Path], options: Mapping[str, Any]) -> None:
+    """MONAI's runner takes unknown options in silence; here they are refused.
+
+    Raises:
+        BrainMRIError: for an option that the configurations do not have; suggests the nearest.
+    """
+    merged: dict[str, Any] = {}
+    for file in files:
+        merged |= json.loads(file.read_text(encoding="utf-8"))
+    known = [key for key in merged if key not in ("imports", "initialize", "run", *WORKFLOWS)]
+    for option in options:
+        if option in RUNNER_OPTIONS or _has(merged, option.replace("::", "#").split("#")):
+            continue
+        near = difflib.get_close_matches(option, known, n=1, cutoff=0.5)
+        names = [key for key in known if not isinstance(merged[key], (dict, list))]
+        raise BrainMRIError(
+            f"unknown option --{option}{f'; did you mean --{near[0]}?' if near else '.'}\n"
+            f"Options: {', '.join(names)}; or the id of any part, such as --train#trainer#max_epochs."
+        )
+
+
+def absolute(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options, with paths made absolute from the current folder."""
+    return {
+        key: str(Path(value).expanduser().absolute()) if isinstance(value, str) and value and _is_path(key) else value
+        for key, value in options.items()
+    }
+
+
+def _has(config: Any, path: Sequence[str]) -> bool:
+    for name in path:
+        if isinstance(config, list) and name.isdigit() and int(name) < len(config):
+            config = config[int(name)]
+        elif isinstance(config, dict) and name in config:
+            config = config[name]
+        else:
+            return False
+    return True
+
+
+def _is_path(key: str) -> bool:
+    return key.endswith(PATH_SUFFIXES)

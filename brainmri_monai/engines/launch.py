@@ -1,0 +1,81 @@
+"""MONAI's runner, with errors that are freed from its wrapping."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from brainmri_monai.errors import BrainMRIError
+
+__all__ = ["command_line", "launch", "unwrapped"]
+
+
+def command_line(run_id: str, files: Sequence[Path], options: Mapping[str, Any], processes: int = 1) -> list[str]:
+    """The command of MONAI's runner that does the same, as words."""
+    words = [sys.executable, "-m", "monai.bundle", "run", run_id]
+    if processes > 1:
+        words[1:2] = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}", "-m"]
+    names = [str(file) for file in files]
+    words += ["--config_file", names[0] if len(names) == 1 else str(names)]
+    for key, value in options.items():
+        words += [f"--{key}", str(value)]
+    return words
+
+
+def launch(run_id: str, files: Sequence[Path], options: Mapping[str, Any], processes: int = 1) -> None:
+    """Run configurations with MONAI's runner: in this process, or in several with torchrun.
+
+    Raises:
+        BrainMRIError: whatever was found wrong, freed from MONAI's wrapping; for a mistake in a configuration, the
+            key, the file and the reason.
+        SystemExit: with the exit code of torchrun, or of an inference in which cases failed.
+    """
+    if processes > 1:
+        environment = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // processes)), **os.environ}
+        code = subprocess.run(command_line(run_id, files, options, processes), env=environment, check=False).returncode
+        if code:
+            raise SystemExit(code)
+        return
+    from monai.bundle import run
+
+    try:
+        run(run_id=run_id, config_file=[str(file) for file in files], **options)
+    except Exception as error:
+        raise unwrapped(error, files) from error
+
+
+def unwrapped(error: BaseException, files: Sequence[Path]) -> BaseException:
+    """The reason behind an error of MONAI's resolver: ours as it is, another one with its key and file."""
+    chain = list(_causes(error))
+    ours = next((cause for cause in chain if isinstance(cause, BrainMRIError)), None)
+    if ours is not None:
+        return ours
+    keys = [key for cause in chain for key in _resolving(cause)]
+    if not keys:
+        return error
+    innermost = keys[-1]
+    file = next((f for f in reversed(files) if innermost.split("::")[0] in f.read_text(encoding="utf-8")), files[0])
+    reason = " ".join(str(chain[-1]).split()) or type(chain[-1]).__name__
+    return BrainMRIError(
+        f"{innermost.replace('::', '#')} in {file} failed: {type(chain[-1]).__name__}: {reason[:300]}\n"
+        "Correct this part of the configuration or the option that changes it; --debug shows the whole trace."
+    )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def _resolving(error: BaseException) -> Iterator[str]:
+    """Ids that MONAI's resolver was making when the error arose, the innermost last."""
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_name == "_resolve_one_item":
+            yield trace.tb_frame.f_locals["id"]
+        trace = trace.tb_next
