@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from brainmri_monai.data.splits import PARTS
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.files import write_text
 from brainmri_monai.report.embed import Picture, embed
@@ -33,7 +35,6 @@ METRICS = {
     "ece": "Expected calibration error",
     "brier": "Brier score",
 }
-PARTS = ("training", "validation", "test")
 
 
 def write_report(output_dir: str | Path, *, mistakes: int = 6, attention_figures: int = 80) -> Path:
@@ -105,7 +106,7 @@ def _render(template: str, **context: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=_number, interval=_interval, duration=_duration)
+    environment.filters.update(number=_number, interval=_interval, duration=_duration, moment=_moment)
     environment.globals.update(METRICS=METRICS, PARTS=PARTS, task_name=_task_name)
     return environment.get_template(template).render(**context)
 
@@ -124,6 +125,14 @@ def _interval(entry: Mapping[str, float] | None) -> str:
     return text if entry.get("low") is None else f"{text} ({_number(entry['low'])} to {_number(entry['high'])})"
 
 
+def _moment(text: str) -> str:
+    """An ISO time to the minute."""
+    try:
+        return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M %Z").strip()
+    except ValueError:
+        return text
+
+
 def _duration(seconds: float) -> str:
     """Two units at most: 42 s, 3 min 5 s, 2 h 7 min."""
     minutes, rest = divmod(round(seconds), 60)
@@ -136,9 +145,17 @@ def _task_name(task: str) -> str:
 
 
 def _tasks(metrics: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
-    """The tasks that were evaluated, the usual ones first."""
+    """The tasks that were evaluated, the usual ones first; a grade's classes are called "grade 2", not "2"."""
     tasks = (metrics or {}).get("tasks", {})
-    return {name: tasks[name] for name in [*TASKS, *tasks] if name in tasks}
+    named = {}
+    for task in [name for name in TASKS if name in tasks] + [name for name in tasks if name not in TASKS]:
+        result, prefix = tasks[task], "grade " if task.startswith("grade") else ""
+        named[task] = result | {
+            "classes": [prefix + name for name in result["classes"]],
+            "absent": [prefix + name for name in result["absent"]],
+            "per_class": {prefix + name: scores for name, scores in result["per_class"].items()},
+        }
+    return named
 
 
 def _figures(files: RunFiles) -> dict[str, Picture]:

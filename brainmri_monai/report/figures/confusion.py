@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from brainmri_monai.metrics import confusion_matrix
 from brainmri_monai.report.figures import style
 
 __all__ = ["plot_confusion"]
@@ -31,8 +32,7 @@ def plot_confusion(
     labels, predictions = np.asarray(labels), np.asarray(predictions)
     usable = (labels >= 0) & (predictions >= 0)
     left_out = f", {np.sum(~usable)} left out" if not usable.all() else ""
-    counts = np.zeros((len(classes), len(classes)), dtype=int)
-    np.add.at(counts, (labels[usable].astype(int), predictions[usable].astype(int)), 1)
+    counts = confusion_matrix(labels[usable].astype(int), predictions[usable].astype(int), len(classes))
     totals = counts.sum(axis=1, keepdims=True)
     shares = counts / np.maximum(totals, 1)
 

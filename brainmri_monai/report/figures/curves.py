@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from brainmri_monai.metrics import average_precision, roc_auc
 from brainmri_monai.report.figures import style
 
 __all__ = ["Curve", "plot_pr", "plot_roc", "pr_curves", "roc_curves"]
@@ -39,11 +40,11 @@ def roc_curves(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[
     Returns:
         x: false positive rate, y: sensitivity. Empty when fewer than two classes occur.
     """
-    from sklearn.metrics import roc_auc_score, roc_curve
+    from sklearn.metrics import roc_curve
 
     def one(positive: np.ndarray, score: np.ndarray, name: str) -> Curve:
         x, y, _ = roc_curve(positive, score)
-        return Curve(name, x, y, float(roc_auc_score(positive, score)), float(positive.mean()))
+        return Curve(name, x, y, roc_auc(positive, score), float(positive.mean()))
 
     return _curves(labels, probabilities, classes, one, _mean_roc)
 
@@ -53,15 +54,14 @@ def pr_curves(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[s
 
     The area below the steps is the average precision, and that below the macro steps is the mean over the classes.
     """
-    from sklearn.metrics import average_precision_score, precision_recall_curve
+    from sklearn.metrics import precision_recall_curve
 
     def one(positive: np.ndarray, score: np.ndarray, name: str) -> Curve:
         precision, recall, _ = precision_recall_curve(positive, score)
-        area = float(average_precision_score(positive, score))
         x, first = np.unique(recall[::-1], return_index=True)  # of several thresholds with one recall, the highest
         y = precision[::-1][first]
         y[0] = y[1]  # scikit-learn starts at (0, 1), which no threshold reaches
-        return Curve(name, x, y, area, float(positive.mean()))
+        return Curve(name, x, y, average_precision(positive, score), float(positive.mean()))
 
     return _curves(labels, probabilities, classes, one, _mean_pr)
 

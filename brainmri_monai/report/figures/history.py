@@ -11,47 +11,58 @@ from brainmri_monai.report.figures import style
 
 __all__ = ["plot_history"]
 
+MEASURES = {"balanced_accuracy": "Balanced accuracy", "roc_auc_macro": "ROC AUC, macro"}
+
 
 def plot_history(history: Sequence[Mapping[str, float]], path: str | Path, *, best_epoch: int | None = None) -> None:
-    """Draw the losses and, beside them, the validation metrics over the epochs, as PNG.
+    """Draw the losses and, beside them, the validation's scores over the epochs, as PNG.
 
     Args:
-        history: one mapping an epoch, as in ``history.json``: ``epoch``, ``train_loss``, ``val_loss`` and any other
-            ``val_…`` are drawn; what an epoch lacks, or what is not finite, leaves a gap.
+        history: one mapping an epoch, as in ``history.json``: ``epoch``, ``train_loss``, ``val_loss`` and scores
+            ``val_…``. Balanced accuracy and ROC AUC get a panel each, with a line for each task; where there are
+            none, the first six other scores share one. What is missing or not finite leaves a gap.
         path: the file to write.
         best_epoch: the epoch whose weights were kept; it is marked.
     """
-    epochs = np.array([entry["epoch"] for entry in history])
-    keys = list(dict.fromkeys(key for entry in history for key in entry))
-    losses = [key for key in ("train_loss", "val_loss") if key in keys]
-    metrics = [key for key in keys if key.startswith("val_") and key != "val_loss"]
-    panels = [("Loss", losses)] + ([("Validation", metrics)] if metrics else [])
-
-    figure = style.new_figure(8, 3.2)
-    for index, (title, shown) in enumerate(panels):
-        axes = figure.add_axes((index * 0.55, 0, 0.45, 1))
+    epochs = [entry["epoch"] for entry in history]
+    panels = _panels(history)
+    tasks = dict.fromkeys(name for title in MEASURES.values() for name in panels.get(title, ()))
+    look_of = dict(zip(tasks, style.class_styles(len(tasks)), strict=True))  # a task looks the same in all panels
+    figure = style.new_figure(9, 3.2)
+    for index, (title, lines) in enumerate(panels.items()):
+        axes = figure.add_axes((index * 0.42, 0, 0.35, 1))
         style.clean(axes, title=title, x="Epoch")
-        if not any(_values(history, key).size for key in shown):
+        if not lines:
             style.say(axes, "No epoch yet.")
             continue
-        for key, look in zip(shown, style.class_styles(len(shown)), strict=True):
-            values = _values(history, key)
-            marker = "o" if len(epochs) < 30 else None
-            axes.plot(epochs, values, linewidth=1.6, marker=marker, markersize=3, label=_name(key), **look)
+        marker = "o" if len(epochs) < 30 else None
+        for (name, key), look in zip(lines.items(), style.class_styles(len(lines)), strict=True):
+            values = [np.nan if entry.get(key) is None else entry[key] for entry in history]
+            axes.plot(epochs, values, linewidth=1.6, marker=marker, markersize=3, label=name, **look_of.get(name, look))
         if best_epoch is not None:
             axes.axvline(best_epoch, color=style.INK, linewidth=1, linestyle=(0, (4, 3)), label="best epoch")
-        axes.set_xlim(epochs.min() - 0.5, epochs.max() + 0.5)
+        if title in MEASURES.values():
+            axes.set_ylim(-0.02, 1.02)
+        axes.set_xlim(min(epochs) - 0.5, max(epochs) + 0.5)
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         style.legend(axes, *axes.get_legend_handles_labels())
     style.save(figure, path)
 
 
-def _values(history: Sequence[Mapping[str, float]], key: str) -> np.ndarray:
-    values = [entry.get(key) for entry in history]
-    return np.array([np.nan if value is None else value for value in values], dtype=float)
+def _panels(history: Sequence[Mapping[str, float]]) -> dict[str, dict[str, str]]:
+    """Title → name of a line → key in the history."""
+    keys = list(dict.fromkeys(key for entry in history for key in entry))
+    losses = {"training": "train_loss", "validation": "val_loss"}
+    panels = {"Loss": {name: key for name, key in losses.items() if key in keys}}
+    scores = {key.removeprefix("val_"): key for key in keys if key.startswith("val_") and key != "val_loss"}
+    for measure, title in MEASURES.items():
+        of_tasks = {name: key for name, key in scores.items() if name.endswith(measure)}
+        if of_tasks:
+            panels[title] = {_words(name.removesuffix(measure)) or title: key for name, key in of_tasks.items()}
+    if len(panels) == 1 and scores:
+        panels["Validation"] = {_words(name): key for name, key in list(scores.items())[:6]}
+    return panels
 
 
-def _name(key: str) -> str:
-    if key in ("train_loss", "val_loss"):
-        return {"train_loss": "training", "val_loss": "validation"}[key]
-    return key.removeprefix("val_").replace("_", " ").replace("roc auc", "ROC AUC")
+def _words(key: str) -> str:
+    return key.replace("_", " ").replace("end2end", "end to end").strip()

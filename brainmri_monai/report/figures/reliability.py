@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from brainmri_monai.metrics import brier_score, expected_calibration_error
 from brainmri_monai.report.figures import style
 
 __all__ = ["plot_reliability"]
@@ -27,9 +28,7 @@ def plot_reliability(
         bins: B, number of bins on [0, 1].
 
     Source:
-        Guo, Pleiss, Sun, Weinberger: On Calibration of Modern Neural Networks, ICML 2017, eq. 3.
-        Brier: Verification of forecasts expressed in terms of probability, Monthly Weather Review 78, 1950: the sum
-        of squares over the classes, 0 to 2.
+        Guo, Pleiss, Sun, Weinberger: On Calibration of Modern Neural Networks, ICML 2017, figure 1.
     """
     labels, probabilities = np.asarray(labels), np.asarray(probabilities, dtype=float)
     usable = np.isfinite(probabilities).all(axis=1) & (labels >= 0)
@@ -54,8 +53,7 @@ def plot_reliability(
     n = counts[filled]
     accuracy = np.bincount(bin_of, weights=right, minlength=bins)[filled] / n
     mean_confidence = np.bincount(bin_of, weights=confidence, minlength=bins)[filled] / n
-    ece = float(np.sum(n / n.sum() * np.abs(accuracy - mean_confidence)))
-    brier = float(np.mean(np.sum((probabilities - np.eye(probabilities.shape[1])[labels]) ** 2, axis=1)))
+    ece, brier = expected_calibration_error(labels, probabilities, bins), brier_score(labels, probabilities)
 
     style.clean(upper, title=f"{heading}, ECE {ece:.3f}, Brier {brier:.3f}", y="Accuracy")
     upper.set(xlim=(0, 1), ylim=(-0.02, 1.02))
