@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from brainmri_monai.data.stack import ImageError, Stack, check_size, reason_of, stack_of_volume
+from brainmri_monai.data.stack import Doubts, ImageError, Stack, check_size, reason_of, stack_of_volume
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -38,8 +39,9 @@ def read_dicom(path: Path) -> Stack:
     """
     import itk
 
-    files = _series(path)
+    files, doubts = _series(path)
     try:
+        itk.ProcessObject.SetGlobalWarningDisplay(False)  # what ITK would print, the doubts say
         image = itk.imread([str(file) for file in files])
         data = itk.array_from_image(image)  # Z Y X, and colours last
     except Exception as error:  # ITK's wrappers raise RuntimeError, TypeError and KeyError
@@ -47,28 +49,25 @@ def read_dicom(path: Path) -> Stack:
     affine = np.eye(4)
     affine[:3, :3] = itk.array_from_matrix(image.GetDirection()) * np.array(image.GetSpacing())
     affine[:2] *= -1  # DICOM counts toward left and posterior, NIfTI toward right and anterior
-    return stack_of_volume(path, data.swapaxes(0, 2), affine, data.dtype)
+    return replace(stack_of_volume(path, data.swapaxes(0, 2), affine, data.dtype), doubts=doubts)
 
 
-def _series(path: Path) -> list[Path]:
-    """Give the files of the series from bottom to top (or along its normal), after a check of each."""
-    files = (
-        [path] if path.is_file() else sorted(f for f in path.iterdir() if f.is_file() and not f.name.startswith("."))
-    )
-    series = defaultdict(list)
-    for file in files:
-        if is_dicom(file) and (header := _header(file)) is not None:
-            series[str(header.get("SeriesInstanceUID"))].append((file, header))
+def _series(path: Path) -> tuple[list[Path], Doubts]:
+    """Find the files of the series, in the order of their places, and check that each is whole."""
+    candidates = [path] if path.is_file() else [file for file in sorted(path.iterdir()) if file.is_file()]
+    series: dict[str, dict[Path, Dataset]] = defaultdict(dict)
+    for file in candidates:
+        if not file.name.startswith(".") and is_dicom(file) and (header := _header(file)):
+            series[str(header.get("SeriesInstanceUID"))][file] = header
     if len(series) != 1:
-        found = "; ".join(
-            f"{slices[0][1].get('SeriesDescription', 'no description')!r} of {len(slices)} files"
-            for slices in series.values()
-        )
-        raise ImageError(
-            path, f"a folder holds one DICOM series, found {len(series)}{': ' if found else ''}{found}", _ONE_SERIES
-        )
-    (slices,) = series.values()
-    return _sorted(path, slices) if len(slices) > 1 else [slices[0][0]]
+        described = [
+            f"{next(iter(headers.values())).get('SeriesDescription', 'no description')!r} of {len(headers)} files"
+            for headers in series.values()
+        ]
+        what = f"a folder holds one DICOM series, found {len(series)}: {'; '.join(described)}"
+        raise ImageError(path, what.removesuffix(": "), _ONE_SERIES)
+    (headers,) = series.values()
+    return (list(headers), ()) if len(headers) == 1 else _in_order(path, headers)
 
 
 def _header(file: Path) -> Dataset | None:
@@ -78,40 +77,42 @@ def _header(file: Path) -> Dataset | None:
 
     try:
         header = pydicom.dcmread(file)
-        kind = header.file_meta.get("MediaStorageSOPClassUID", "")
-    except Exception as error:  # pydicom raises its own errors, EOFError, and ValueError on odd bytes
-        raise ImageError(file, f"the DICOM file cannot be read: {reason_of(error)}") from error
-    if "PixelData" not in header:
-        if "Image Storage" in getattr(kind, "name", ""):
-            raise ImageError(file, "the DICOM file ends before its pixels")
-        return None
-    check_size(file, header.Rows, header.Columns)
-    if not header.file_meta.TransferSyntaxUID.is_compressed:
+        kind = header.file_meta.get("MediaStorageSOPClassUID")
+        if "PixelData" not in header:
+            if kind is None or "Image Storage" in kind.name:
+                raise ImageError(file, "the DICOM file ends before its pixels")
+            return None
+        check_size(file, header.Rows, header.Columns)
         expected, found = get_expected_length(header), len(header.PixelData)
-        if found < expected:
+        if found < expected and not header.file_meta.TransferSyntaxUID.is_compressed:
             raise ImageError(file, f"the DICOM file is cut off: {found} of {expected} bytes of pixels")
-    del header.PixelData  # only the header is kept: a series may have hundreds of files
+        del header.PixelData  # only the header is kept: a series may have hundreds of files
+    except ImageError:
+        raise
+    except Exception as error:  # pydicom raises its own errors, and EOFError, AttributeError, ValueError on odd bytes
+        raise ImageError(file, f"the DICOM file cannot be read: {reason_of(error)}") from error
     return header
 
 
-def _sorted(path: Path, slices: list[tuple[Path, Dataset]]) -> list[Path]:
-    missing = [file.name for file, header in slices if "ImagePositionPatient" not in header]
-    if missing:
-        raise ImageError(
-            path,
-            f"{len(missing)} of {len(slices)} files do not tell their position, such as {missing[0]!r}",
-            _ONE_SERIES,
-        )
-    orientations = np.array([header.ImageOrientationPatient for _, header in slices], dtype=float)
+def _in_order(path: Path, headers: dict[Path, Dataset]) -> tuple[list[Path], Doubts]:
+    """Sort the files of a series by their place along its normal."""
+    try:
+        positions = np.array([header.ImagePositionPatient for header in headers.values()], dtype=float)
+        orientations = np.array([header.ImageOrientationPatient for header in headers.values()], dtype=float)
+    except (AttributeError, ValueError, TypeError) as error:
+        what = f"a file of the series does not tell where its slice lies: {reason_of(error)}"
+        raise ImageError(path, what, _ONE_SERIES) from error
     if np.ptp(orientations, axis=0).max() > 1e-3:
         raise ImageError(path, "the slices of the series are not parallel, as in a localizer", _ONE_SERIES)
-    normal = np.cross(orientations[0, :3], orientations[0, 3:])
-    heights = [float(np.dot(normal, np.array(header.ImagePositionPatient, dtype=float))) for _, header in slices]
+    heights = positions @ np.cross(orientations[0, :3], orientations[0, 3:])
     order = np.argsort(heights)
-    if np.diff(np.array(heights)[order]).min() < 1e-3:
-        raise ImageError(
-            path,
-            "two slices of the series lie at the same place, as with several echoes or time points",
-            _ONE_SERIES,
-        )
-    return [slices[k][0] for k in order]
+    gaps = np.diff(heights[order])
+    if gaps.min() < 1e-3:
+        what = "two slices of the series lie at the same place, as with several echoes or time points"
+        raise ImageError(path, what, _ONE_SERIES)
+    files = list(headers)
+    doubts = ()
+    if gaps.max() > 1.5 * np.median(gaps):
+        what = f"the slices are {gaps.min():.3g} to {gaps.max():.3g} mm apart, as when some are missing"
+        doubts = ((what, "Export the whole series again, unless it was taken like that."),)
+    return [files[k] for k in order], doubts

@@ -36,7 +36,8 @@ def read_slices(image: str | Path | Sequence[str | Path]) -> list[np.ndarray]:
 
     Returns:
         H W 3 each, uint8 or float32 as the source has it; grey is repeated to three channels, transparency is laid
-        on black, and 16-bit values stay as they are (float32, up to 65535).
+        on black, and 16-bit values stay as they are (float32, up to 65535). Do not write into them: those of a
+        volume are views.
 
     Raises:
         ImageError: when a file is missing, truncated, unreadable or not what its name says, holds NaN or infinite
@@ -74,7 +75,7 @@ def _read_picture(file: Path) -> Stack:
         with Image.open(file, formats=_FORMATS) as picture:
             check_size(file, picture.height, picture.width)
             pages = getattr(picture, "n_frames", 1)
-            if pages > 1 and picture.format != "MPO":
+            if pages > 1 and picture.format != "MPO":  # the JPEG of some cameras holds a preview
                 raise ImageError(
                     file, f"a slice file holds one picture, this one holds {pages}", "Save each as a file of its own."
                 )

@@ -29,7 +29,7 @@ def find_manifest(files: Sequence[Path]) -> Path | None:
     Raises:
         BrainMRIError: when there are several.
     """
-    tables = [file for file in files if file.suffix.lower() == ".csv" and not _missing(_header(file)[1])]
+    tables = [f for f in files if f.suffix.lower() == ".csv" and f.is_file() and not _missing(_header(f)[1])]
     if len(tables) > 1:
         names = ", ".join(repr(table.name) for table in tables)
         raise BrainMRIError(
@@ -42,9 +42,14 @@ def read_manifest(table: Path) -> Iterator[Row]:
     """Read the rows that are not empty; columns may stand in any order, beside others.
 
     Raises:
-        BrainMRIError: when it is not UTF-8 text.
+        BrainMRIError: when it lacks a column or is not UTF-8 text.
     """
     delimiter, columns = _header(table)
+    if _missing(columns):
+        expected, found = ",".join(Row._fields[1:]), delimiter.join(columns)
+        raise BrainMRIError(
+            f"expected the columns {expected}, found {found}\n{table}\nName the columns in the first line."
+        )
     try:
         text = table.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:

@@ -14,9 +14,12 @@ __all__ = ["MAX_VOXELS", "VOLUME_SUFFIXES", "is_nifti", "read_nifti"]
 
 VOLUME_SUFFIXES = (".nii", ".nii.gz")
 
-MAX_VOXELS = 2**31
-"""Voxels that one volume may have."""
+MAX_VOXELS = 2**29
+"""Voxels that one volume may have: 1024 x 1024 x 512, which takes 2 GB in memory."""
 
+_LOOK = (
+    "Convert it again from its DICOM files; in its slices the top must be anterior and the left the patient's right."
+)
 _GZIP_RATIO = 1032  # DEFLATE cannot compress better
 
 
@@ -47,9 +50,9 @@ def read_nifti(file: Path) -> Stack:
     except Exception as error:
         raise ImageError(file, f"the volume cannot be read to its end: {reason_of(error)}") from error
     stack = stack_of_volume(file, data, image.affine, dtype)
-    # without a code the header holds no orientation, and nibabel assumes one
-    told = image.header["sform_code"] > 0 or image.header["qform_code"] > 0
-    return stack if told else replace(stack, axes=None)
+    if image.header["sform_code"] == 0 and image.header["qform_code"] == 0:
+        return replace(stack, doubts=((f"the header gives no orientation; {stack.axes} is assumed", _LOOK),))
+    return stack
 
 
 def _check_header(file: Path, shape: tuple[int, ...], dtype: np.dtype, axes: tuple[str | None, ...]) -> None:

@@ -123,8 +123,7 @@ def scan_patients(root: str | Path) -> PatientSet:
     """
     root = _absolute(root)
     entries = _entries(root) if root.is_dir() else [root]
-    table = find_manifest(entries)
-    if table:
+    if table := _table(root, entries):
         return _scan_manifest(table)
     if not any(_LABEL.fullmatch(entry.name) and entry.is_dir() for entry in entries):
         found = ", ".join(repr(entry.name) for entry in entries[:3]) or "nothing"
@@ -144,17 +143,21 @@ def find_cases(root: str | Path) -> PatientSet:
     """
     root = _absolute(root)
     entries = _entries(root) if root.is_dir() else [root]
-    if find_manifest(entries) or any(_is_label(entry) for entry in entries):
+    if _table(root, entries) or any(_is_label(entry) for entry in entries):
         return find_patients(root)
-    files = [entry for entry in entries if entry.is_file()]
-    volumes = [file for file in files if is_nifti(file)]
-    slices = any(is_picture(file) or is_dicom(file) for file in files if file not in volumes)
-    if slices or len(volumes) == 1 or root.is_file():
+    folders = [entry for entry in entries if entry.is_dir()]
+    volumes = [entry for entry in entries if entry not in folders and is_nifti(entry)]
+    others = [entry for entry in entries if entry not in folders and entry not in volumes]
+    if (
+        root.is_file()
+        or any(is_picture(file) or is_dicom(file) for file in others)
+        or (len(volumes) == 1 and not folders)
+    ):
         layout, paths = "patient", [root]
     else:
-        layout, paths = "patients", _folders(root) + volumes
-    folder = root if root.is_dir() else root.parent
-    return _not_empty(_collect(folder, layout, [(_stem(path), None, None, path) for path in paths], []))
+        layout, paths = "patients", folders + volumes
+    parent = root if root.is_dir() else root.parent
+    return _not_empty(_collect(parent, layout, [(_stem(path), None, None, path) for path in paths], []))
 
 
 def natural(name: str) -> tuple:
@@ -170,6 +173,10 @@ def relative(path: str | Path, root: Path) -> str:
 
 
 _Candidate = tuple[str, "str | None", "int | None", Path]
+
+
+def _table(root: Path, entries: list[Path]) -> Path | None:
+    return root if root.is_file() and root.suffix.lower() == ".csv" else find_manifest(entries)
 
 
 def _scan_folders(root: Path) -> PatientSet:
@@ -252,8 +259,8 @@ def _image(path: Path) -> tuple[Path, ...]:
     slices = [file for file in files if is_picture(file)]
     volumes = [file for file in files if is_nifti(file)]
     dicom = [file for file in files if file not in slices and file not in volumes and is_dicom(file)]
-    sources = {"slices": slices, "NIfTI": volumes, "DICOM": dicom}
-    kinds = [f"{len(there)} {kind} files" for kind, there in sources.items() if there]
+    sources = {"slices": slices, "NIfTI files": volumes, "DICOM files": dicom}
+    kinds = [f"{len(there)} {kind}" for kind, there in sources.items() if there]
     if not kinds and len(folders := _folders(path)) == 1:
         return _image(folders[0])  # as exported: patient/study/series
     if not kinds:

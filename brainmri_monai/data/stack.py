@@ -47,22 +47,29 @@ class ImageError(BrainMRIError):
         return f"{self.what}\n{self.where}\n{self.remedy}"
 
 
+Doubts = tuple[tuple[str, str], ...]
+"""What a person should look at, each with a remedy."""
+
+
 @dataclass(frozen=True)
 class Stack:
     """The slices of one source, and what its header said.
 
     Args:
-        slices: H W 3 each, uint8 or float32; top is anterior, left is the patient's right.
+        slices: H W 3 each, uint8 or float32; top is anterior, left is the patient's right. Those of a volume are
+            views of it that cannot be written to: three copies of the grey values would triple the memory.
         mode: how the source stores a pixel: Pillow's mode of a picture ("L", "RGB", "I;16"), the number type of a
             volume ("int16"), with the number of channels when there are three ("uint8 x 3").
         spacing: millimetres between rows, columns and slices; None for pictures, which do not tell.
-        axes: the directions of the stored axes, such as "RAS" or "LPS"; None when the source does not tell.
+        axes: the directions of the stored axes, such as "RAS" or "LPS"; None for pictures.
+        doubts: what is odd, and yet can be read.
     """
 
     slices: list[np.ndarray]
     mode: str
     spacing: tuple[float, float, float] | None = None
     axes: str | None = None
+    doubts: Doubts = ()
 
 
 def stack_of_volume(file: Path, data: np.ndarray, affine: np.ndarray, stored: np.dtype) -> Stack:
@@ -90,7 +97,7 @@ def stack_of_volume(file: Path, data: np.ndarray, affine: np.ndarray, stored: np
     check_size(file, rows, columns)
     check_finite(file, data)
     data = data.reshape(rows, columns, count, -1)
-    slices = [np.array(np.broadcast_to(data[:, :, k], (rows, columns, 3))) for k in range(count)]
+    slices = [np.broadcast_to(data[:, :, k], (rows, columns, 3)) for k in range(count)]
     return Stack(slices, mode, tuple(float(size) for size in sizes), "".join(aff2axcodes(affine)))
 
 

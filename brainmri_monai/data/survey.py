@@ -16,7 +16,6 @@ from brainmri_monai.data.stack import ImageError
 __all__ = ["Reading", "read_patient", "survey"]
 
 _EMPTY = "Nothing to do where the scan reaches beyond the head; else export the slices again."
-_ORIENT = "Convert it again from its DICOM files, or look at a slice: top is anterior, left is the patient's right."
 
 
 @dataclass(frozen=True)
@@ -79,14 +78,9 @@ def read_patient(patient: Patient, root: Path) -> Reading:
         sizes += [picture.shape[:2] for picture in stack.slices]
         fingerprints += map(fingerprint, stack.slices)
         spacing, axes = stack.spacing, stack.axes
-    where = relative(os.path.commonpath(patient.image), root)
-
-    def warn(what: str, remedy: str) -> None:
-        problems.append(Problem("warning", where, what, remedy, patient.id))
-
+        problems += [Problem("warning", name, what, remedy, patient.id) for what, remedy in stack.doubts]
     empty = [name for name, print_ in zip(names, fingerprints, strict=True) if print_.constant]
     if empty:
-        warn(f"{len(empty)} of {len(names)} slices are empty (a single value), first {empty[0]}", _EMPTY)
-    if spacing and not axes:
-        warn("the header gives no orientation; LAS is assumed", _ORIENT)
+        what = f"{len(empty)} of {len(names)} slices are empty (a single value)"
+        problems.append(Problem("warning", empty[0], what, _EMPTY, patient.id))
     return Reading(replace(patient, image=tuple(files)), problems, names, sizes, modes, fingerprints, spacing, axes)
