@@ -89,7 +89,7 @@ class TrainingRecord:
 
     def _add_batch(self, trainer: Engine) -> None:
         output, batch = trainer.state.output, trainer.state.batch
-        self.sums["loss"] += float(output[CommonKeys.LOSS])
+        self.sums["loss"] += output[CommonKeys.LOSS].item()
         self.sums["batches"] += 1
         self.sums["slices"] += float(batch["mask"].sum()) if "mask" in batch else len(batch[CommonKeys.IMAGE])
 
@@ -140,7 +140,7 @@ class TrainingRecord:
         save(state, self.run.last)
 
     def _finish(self, trainer: Engine) -> None:
-        self.run.finish(time.monotonic() - self.started, self.stopped_early)
+        self.run.finish(time.monotonic() - self.started, self.best | {"metric": self.metric}, self.stopped_early)
         if is_main_process():
             why = f" (no better {self.metric} for {self.patience} epochs)" if self.stopped_early else ""
             print(

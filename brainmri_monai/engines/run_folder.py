@@ -197,10 +197,10 @@ class RunFolder:
         print(f"{'resuming' if resuming else 'run'}: {self.path}")
         print(f"arithmetic: {self.record['precision']} on {self.record['device']}, {self.record['threads']} threads")
 
-    def finish(self, seconds: float, stopped_early: bool) -> None:
-        """Record that the training came to its end."""
+    def finish(self, seconds: float, best: Mapping[str, Any], stopped_early: bool) -> None:
+        """Record that the training came to its end, and which epoch was the best."""
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        self.record |= {"finished": now, "stopped_early": stopped_early, "epochs": self.epochs}
+        self.record |= {"finished": now, "stopped_early": stopped_early, "epochs": self.epochs, "best": best}
         self.record["seconds"] = round(self.record["seconds"] + seconds, 1)
         if is_main_process():
             write_json(self.path / "run.json", self.record)
