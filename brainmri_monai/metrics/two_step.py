@@ -78,25 +78,45 @@ class Answers:
         return float(((types == known.type_labels) & (grades == known.grade_labels)).mean())
 
 
-def statistics(answers: Answers) -> dict[str, float]:
-    """All scores of all tasks under names such as ``type_roc_auc_macro``, and ``end2end_all_correct``."""
+def statistics(answers: Answers, folds: NDArray | None = None) -> dict[str, float]:
+    """All scores of all tasks under names such as ``type_roc_auc_macro``, and ``end2end_all_correct``.
+
+    Args:
+        answers: of n patients.
+        folds: n, which model answered. Ranking scores are then those of each fold, averaged: the outputs of different
+            models do not rank together.
+    """
     scores = {
         f"{task}_{name}": value
         for task, (labels, probabilities) in answers.tasks().items()
         for name, value in overall_scores(labels, probabilities).items()
     }
-    return scores | {"end2end_all_correct": answers.all_correct()}
+    scores["end2end_all_correct"] = answers.all_correct()
+    if folds is not None:
+        by_fold = [statistics(answers[folds == fold]) for fold in np.unique(folds)]
+        for name in scores:
+            if "roc_auc" in name or "average_precision" in name:
+                values = [fold[name] for fold in by_fold if np.isfinite(fold[name])]
+                scores[name] = float(np.mean(values)) if values else float("nan")
+    return scores
 
 
-def score(answers: Answers, types: list[str], resamples: int = 1000, seed: int = 0) -> dict[str, Any]:
+def score(
+    answers: Answers, types: list[str], resamples: int = 1000, seed: int = 0, folds: NDArray | None = None
+) -> dict[str, Any]:
     """Everything that ``metrics_test.json`` says of the answers, with 95 % bootstrap intervals over patients.
 
     Args:
         answers: of the patients of the test.
         types: names of the T types.
         resamples, seed: of the bootstrap.
+        folds: as in :func:`statistics`.
     """
-    values = bootstrap(lambda chosen: statistics(answers[chosen]), len(answers), resamples, seed)
+
+    def of_chosen(chosen: NDArray) -> dict[str, float]:
+        return statistics(answers[chosen], None if folds is None else folds[chosen])
+
+    values = bootstrap(of_chosen, len(answers), resamples, seed)
     tasks, notes = {}, []
     for task, (labels, probabilities) in answers.tasks().items():
         classes = types if task == "type" else list(GRADES)
