@@ -1,10 +1,11 @@
 """How a run goes."""
 
 from brainmri_monai.engines.bags import EmbeddedDataset, collate_bags
-from brainmri_monai.engines.checkpoint import TrainingRecord, load_weights
+from brainmri_monai.engines.checkpoint import TrainingRecord
 from brainmri_monai.engines.clipping import GradientClip
-from brainmri_monai.engines.evaluation import TwoStepEvaluation, load_network
+from brainmri_monai.engines.evaluation import TwoStepEvaluation
 from brainmri_monai.engines.inference import SaveExplained, SavePredictions
+from brainmri_monai.engines.overfit import few_samples, require_overfit
 from brainmri_monai.engines.patients import CaseStream, slice_store, tested_patients, training_patients
 from brainmri_monai.engines.precision import PrecisionInferer, choose_precision
 from brainmri_monai.engines.prediction import BagPrediction, Collect
@@ -12,6 +13,7 @@ from brainmri_monai.engines.progress import Progress
 from brainmri_monai.engines.run_folder import RunFolder, default_output_dir
 from brainmri_monai.engines.seeding import EpochSeed
 from brainmri_monai.engines.validation import TwoStepScores
+from brainmri_monai.engines.weights import load_encoder, load_network, load_weights
 
 __all__ = [
     "BagPrediction",
@@ -31,8 +33,11 @@ __all__ = [
     "choose_precision",
     "collate_bags",
     "default_output_dir",
+    "few_samples",
+    "load_encoder",
     "load_network",
     "load_weights",
+    "require_overfit",
     "slice_store",
     "tested_patients",
     "training_patients",

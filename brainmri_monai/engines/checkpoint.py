@@ -5,20 +5,21 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from ignite.engine import Engine, Events
 from monai.utils import CommonKeys
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
-from brainmri_monai.engines.distributed import is_main_process
+from brainmri_monai.engines.distributed import gather, is_main_process
 from brainmri_monai.engines.run_folder import RunFolder
+from brainmri_monai.engines.weights import load_weights, save
 from brainmri_monai.errors import BrainMRIError
-from brainmri_monai.files import replacing, write_json
+from brainmri_monai.files import write_json
 
-__all__ = ["TrainingRecord", "load_weights"]
+__all__ = ["TrainingRecord"]
 
 
 class TrainingRecord:
@@ -48,7 +49,7 @@ class TrainingRecord:
         patience: int = 0,
     ) -> None:
         self.run = run
-        self.network = network
+        self.network = network.module if isinstance(network, DistributedDataParallel) else network
         self.optimizer = optimizer
         self.scheduler = scheduler
         self.evaluator = evaluator
@@ -95,6 +96,8 @@ class TrainingRecord:
 
     def _end_epoch(self, trainer: Engine) -> None:
         seconds = time.monotonic() - self.epoch_started
+        parts = gather([dict(self.sums)])
+        sums = {name: sum(part[name] for part in parts) for name in self.sums}
         learning_rate = self.optimizer.param_groups[0]["lr"]
         self.scheduler.step()
         metrics = {name: float(value) for name, value in self.evaluator.state.metrics.items()}
@@ -105,11 +108,11 @@ class TrainingRecord:
             )
         row = {
             "epoch": trainer.state.epoch,
-            "train_loss": self.sums["loss"] / self.sums["batches"],
+            "train_loss": sums["loss"] / sums["batches"],
             **{f"val_{name}": value if math.isfinite(value) else None for name, value in metrics.items()},
             "lr": learning_rate,
             "seconds": round(seconds, 3),
-            "slices_per_second": round(self.sums["slices"] / max(seconds, 1e-9), 1),
+            "slices_per_second": round(sums["slices"] / max(seconds, 1e-9), 1),
         }
         self.history.append(row)
         value = metrics[self.metric]
@@ -147,30 +150,3 @@ class TrainingRecord:
                 f"trained {trainer.state.epoch} epochs{why}; best epoch {self.best['epoch']:.0f}, "
                 f"validation {self.metric} {self.best['value']:.4f}: {self.run.best}"
             )
-
-
-def save(state: dict[str, Any], path: Any) -> None:
-    """Write tensors and plain types, atomically."""
-    with replacing(path) as temporary:
-        torch.save(state, temporary)
-
-
-def load_weights(path: Any, map_location: str | torch.device = "cpu") -> dict[str, Any]:
-    """Read a checkpoint that holds tensors and plain types alone.
-
-    Raises:
-        BrainMRIError: when the file is missing or broken, or holds anything else, such as code.
-    """
-    try:
-        return torch.load(path, map_location=map_location, weights_only=True)
-    except FileNotFoundError as error:
-        raise BrainMRIError(f"no weights at {path}.\nTrain first, or give the folder of a finished run.") from error
-    except UnpicklingError as error:
-        raise BrainMRIError(
-            f"{path} is not loaded: it holds more than tensors and plain types, and could run code.\n"
-            "Save the weights as a plain state dict: torch.save(network.state_dict(), path)."
-        ) from error
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
-        raise BrainMRIError(
-            f"{path} cannot be read as a checkpoint: {str(error).splitlines()[0]}\nIt may be truncated: copy it again."
-        ) from error

@@ -10,41 +10,17 @@ import pandas as pd
 from monai.engines import Evaluator
 
 from brainmri_monai.data.datalist import Datalist
-from brainmri_monai.engines.checkpoint import load_weights, save
+from brainmri_monai.engines.checkpoint import save
 from brainmri_monai.engines.distributed import is_main_process
 from brainmri_monai.engines.prediction import Collect, Prediction
 from brainmri_monai.engines.run_folder import RunFolder
-from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.files import write_json
 from brainmri_monai.metrics.calibration import fit_temperature
 from brainmri_monai.metrics.table import to_table, write_table
 from brainmri_monai.metrics.two_step import Answers, score
 from brainmri_monai.networks.two_step_mil import TwoStepMIL
 
-__all__ = ["TwoStepEvaluation", "attention_table", "load_network", "prediction_table"]
-
-
-def load_network(network: TwoStepMIL, path: str | Path) -> TwoStepMIL:
-    """Load a state dict into a network.
-
-    Raises:
-        BrainMRIError: when the file is no checkpoint, or one of another architecture; names the first difference.
-    """
-    state = load_weights(path)
-    ours = network.state_dict()
-    differing = [
-        f"'{name}' is {_shape(state.get(name))} in the file and {_shape(ours.get(name))} in the network"
-        for name in sorted(ours.keys() | state.keys())
-        if _shape(state.get(name)) != _shape(ours.get(name))
-    ]
-    if differing:
-        raise BrainMRIError(
-            f"{path} holds another network: {differing[0]}"
-            f"{f', and {len(differing) - 1} more' if len(differing) > 1 else ''}.\n"
-            "Name the configuration that it was trained with, or use the configs folder of its run."
-        )
-    network.load_state_dict(state)
-    return network
+__all__ = ["TwoStepEvaluation", "attention_table", "prediction_table"]
 
 
 class TwoStepEvaluation:
@@ -156,7 +132,3 @@ def attention_table(seen: list[Prediction], files: dict[str, list[str]]) -> pd.D
         for n, weight in enumerate(p.attention)
     ]
     return pd.DataFrame(rows, columns=["id", "slice", "file", "weight"])
-
-
-def _shape(tensor: object) -> object:
-    return tuple(tensor.shape) if hasattr(tensor, "shape") else "missing"

@@ -18,7 +18,7 @@ from monai.utils import set_determinism
 import brainmri_monai
 from brainmri_monai.data.datalist import Datalist
 from brainmri_monai.engines.config import differences, running_parser, without_tracking
-from brainmri_monai.engines.distributed import is_main_process
+from brainmri_monai.engines.distributed import is_main_process, main_process_first
 from brainmri_monai.engines.precision import choose_precision
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.files import write_json
@@ -94,8 +94,9 @@ class RunFolder:
                     f"the output folder {folder} lies in a bundle or in the package.\n"
                     "Give a folder elsewhere with --output_dir."
                 )
-        if fresh and is_main_process():
-            self._clear()
+        with main_process_first():
+            if fresh and is_main_process():
+                self._clear()
         self.record: dict[str, Any] = self._read("run.json") or {}
         self._precision = precision
 
@@ -243,7 +244,7 @@ class RunFolder:
         outputs = card["network_data_format"]["outputs"]["pred"]
         outputs["num_channels"] = len(datalist.types)
         names = {str(index): name for index, name in enumerate(datalist.types)}
-        card |= {"image_classes": card.get("image_classes", ""), "label_classes": names, "pred_classes": names}
+        card |= {"label_classes": names, "pred_classes": names, "eval_metrics": {}}
         outputs["channel_def"] = names
         card["data_source"] = f"{datalist.root.name}, {len(datalist.entries)} patients (digest {datalist.digest})"
         write_json(configs / "metadata.json", card)

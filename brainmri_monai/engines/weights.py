@@ -1,0 +1,100 @@
+"""Weights on disk: tensors and plain types alone, and the right ones for the network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from brainmri_monai.errors import BrainMRIError
+from brainmri_monai.files import replacing
+
+__all__ = ["load_encoder", "load_network", "load_weights", "save"]
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def save(state: dict[str, Any], path: Any) -> None:
+    """Write tensors and plain types, atomically."""
+    with replacing(path) as temporary:
+        torch.save(state, temporary)
+
+
+def load_weights(path: Any, map_location: str | torch.device = "cpu") -> dict[str, Any]:
+    """Read a checkpoint that holds tensors and plain types alone.
+
+    Raises:
+        BrainMRIError: when the file is missing or broken, or holds anything else, such as code.
+    """
+    try:
+        return torch.load(path, map_location=map_location, weights_only=True)
+    except FileNotFoundError as error:
+        raise BrainMRIError(f"no weights at {path}.\nTrain first, or give the folder of a finished run.") from error
+    except UnpicklingError as error:
+        raise BrainMRIError(
+            f"{path} is not loaded: it holds more than tensors and plain types, and could run code.\n"
+            "Save the weights as a plain state dict: torch.save(network.state_dict(), path)."
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError) as error:
+        raise BrainMRIError(
+            f"{path} cannot be read as a checkpoint: {str(error).splitlines()[0]}\nIt may be truncated: copy it again."
+        ) from error
+
+
+def load_network(network: Network, path: str | Path) -> Network:
+    """Load a state dict into a network.
+
+    Raises:
+        BrainMRIError: when the file is no checkpoint, or one of another architecture; names the first difference.
+    """
+    state = load_weights(path)
+    ours = network.state_dict()
+    differing = [
+        f"'{name}' is {_shape(state.get(name))} in the file and {_shape(ours.get(name))} in the network"
+        for name in sorted(ours.keys() | state.keys())
+        if _shape(state.get(name)) != _shape(ours.get(name))
+    ]
+    if differing:
+        raise BrainMRIError(
+            f"{path} holds another network: {differing[0]}"
+            f"{f', and {len(differing) - 1} more' if len(differing) > 1 else ''}.\n"
+            "Name the configuration that it was trained with, or use the configs folder of its run."
+        )
+    network.load_state_dict(state)
+    return network
+
+
+def load_encoder(network: Network, pretrained: str | Path) -> Network:
+    """Load published or pretrained weights into the ``encoder`` of a network.
+
+    Args:
+        network: has an ``encoder``.
+        pretrained: a state dict of the encoder, as torchvision publishes them, or of a whole network of ours; nothing
+            is loaded when it is empty. Tensors of another name or shape, such as a classifier's, are left out.
+
+    Raises:
+        BrainMRIError: when the file is no checkpoint, or nothing in it fits.
+    """
+    if not str(pretrained):
+        return network
+    state = {name.removeprefix("encoder."): tensor for name, tensor in load_weights(pretrained).items()}
+    ours = network.encoder.state_dict()
+    fitting = {name: state[name] for name in ours if name in state and _shape(state[name]) == _shape(ours[name])}
+    if not fitting:
+        raise BrainMRIError(
+            f"nothing in {pretrained} fits the encoder, whose first tensor is '{next(iter(ours))}'.\n"
+            "Give the weights of the same network, under its parameter names."
+        )
+    network.encoder.load_state_dict(ours | fitting)
+    left = [name for name in ours if name not in fitting]
+    print(
+        f"pretrained encoder: {len(fitting)} of {len(ours)} tensors{', without ' + ', '.join(left[:4]) if left else ''}"
+    )
+    return network
+
+
+def _shape(tensor: object) -> object:
+    return tuple(tensor.shape) if hasattr(tensor, "shape") else "missing"
