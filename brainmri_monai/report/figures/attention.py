@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,18 @@ from brainmri_monai.report.figures import style
 __all__ = ["attention_path", "plot_attention"]
 
 WIDTH, MARGIN, GAP = 1200, 8, 8  # pixels
+TITLE, CAPTION, NUMBER = 56, 56, 16  # pixels of height for the title, and below an enlarged and a small picture
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the picture of slice ``index`` goes: its upper left corner and its size, in pixels."""
+
+    index: int
+    x: int
+    y: int
+    rows: int
+    columns: int
 
 
 def attention_path(output_dir: str | Path, patient: str) -> Path:
@@ -36,73 +49,77 @@ def plot_attention(
         top: how many slices are enlarged.
         first_number: number of the first slice, for the captions.
     """
-    weights = np.nan_to_num(np.asarray(weights, dtype=float), nan=0, posinf=0, neginf=0)
-    count, (rows, columns) = len(slices), slices.shape[1:3]
-    heaviest = np.argsort(-weights, kind="stable")[:top]  # equal weights: in the order of the slices
-    rank = {int(index): place + 1 for place, index in enumerate(heaviest)}
+    from matplotlib.patches import Rectangle
 
-    inner = WIDTH - 2 * MARGIN
-    large = (inner - (max(top, 2) - 1) * GAP * 2) // max(top, 2)
-    lines = -(-count // max(8, int(np.sqrt(count * 2.6))))
-    per_row = -(-count // lines)
-    small = min((inner - (per_row - 1) * GAP) // per_row, 180)
-    large_size, small_size = _fit(rows, columns, large), _fit(rows, columns, small)
-    bar, caption = max(4, small // 14), 34
-    above = 56 + large_size[0] + caption + 22  # where the grid begins
-    step = small_size[0] + bar + 6 + GAP + (16 if small >= 44 else 0)
-    height = above + lines * step + MARGIN
+    weights = np.nan_to_num(np.asarray(weights, dtype=float), nan=0, posinf=0, neginf=0)
+    heaviest = np.argsort(-weights, kind="stable")[:top].tolist()  # equal weights: in the order of the slices
+    enlarged, small, height = _layout(len(slices), slices.shape[1:3], heaviest, top)
 
     canvas = np.full((height, WIDTH, 3), 255, dtype=np.uint8)
-    marks = []  # x, y, height, width of the enlarged, x, y, ...
-    for place, index in enumerate(heaviest):
-        x, y = MARGIN + place * (large + 2 * GAP), 56
-        canvas[y : y + large_size[0], x : x + large_size[1]] = _resize(slices[index], large_size)
-        marks.append((x, y, int(index)))
-    places = []
-    for index in range(count):
-        x, y = MARGIN + index % per_row * (small + GAP), above + index // per_row * step
-        canvas[y : y + small_size[0], x : x + small_size[1]] = _resize(slices[index], small_size)
-        places.append((x, y))
-
+    for place in enlarged + small:
+        picture = _resize(slices[place.index], place.rows, place.columns)
+        canvas[place.y : place.y + place.rows, place.x : place.x + place.columns] = picture
     figure = style.new_figure(WIDTH / style.DPI, height / style.DPI)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.imshow(canvas, extent=(0, WIDTH, height, 0), interpolation="none")
     axes.set_axis_off()
-    write = {"color": style.INK, "parse_math": False}
-    axes.text(MARGIN, 24, style.shorten(title, 90), fontsize=11, fontweight="bold", va="center", **write)
-    for x, y, index in marks:
-        text = f"slice {index + first_number} · weight {weights[index]:.2f}"
-        axes.text(x, y + large_size[0] + caption / 2 + 2, text, fontsize=9, va="center", **write)
-    scale = weights.max() or 1.0
-    for index, (x, y) in enumerate(places):
-        below, width = y + small_size[0] + 4, small_size[1]
-        axes.add_patch(_box(x, below, width, bar, facecolor=style.PALE))
-        axes.add_patch(_box(x, below, width * weights[index] / scale, bar, facecolor=style.BLUE))
-        if index in rank:
-            axes.add_patch(_box(x - 1, y - 1, width + 2, small_size[0] + 2, facecolor="none", edgecolor=style.RED))
-        if small >= 44:
-            axes.text(x, below + bar + 10, str(index + first_number), fontsize=6.5, va="center", color=style.GREY)
-    axes.set(xlim=(0, WIDTH), ylim=(height, 0))
+
+    def write(x: float, y: float, text: str, **look: object) -> None:
+        axes.text(x, y, text, va="center", parse_math=False, **{"color": style.INK} | look)
+
+    def draw(x: float, y: float, columns: float, rows: float, **look: object) -> None:
+        axes.add_patch(Rectangle((x, y), columns, rows, **look))
+
+    write(MARGIN, TITLE / 2 - 4, style.shorten(title, 90), fontsize=11, fontweight="bold")
+    for place in enlarged:
+        caption = f"slice {place.index + first_number} · weight {weights[place.index]:.2f}"
+        write(place.x, place.y + place.rows + 19, caption, fontsize=9)
+    largest = weights.max() or 1.0
+    for place in small:
+        below, thickness = place.y + place.rows + 4, _bar(place)
+        draw(place.x, below, place.columns, thickness, facecolor=style.PALE)
+        draw(place.x, below, place.columns * weights[place.index] / largest, thickness, facecolor=style.BLUE)
+        if place.index in heaviest:
+            frame = {"facecolor": "none", "edgecolor": style.RED, "linewidth": 1.6}
+            draw(place.x - 1, place.y - 1, place.columns + 2, place.rows + 2, **frame)
+        number = str(place.index + first_number)
+        write(place.x, below + thickness + 10, number, fontsize=6.5, color=style.GREY)
     style.save(figure, path)
 
 
-def _fit(rows: int, columns: int, side: int) -> tuple[int, int]:
-    """The size of rows x columns, scaled so that the longer side is ``side`` pixels."""
-    scale = side / max(rows, columns)
-    return max(1, round(rows * scale)), max(1, round(columns * scale))
+def _layout(count: int, shape: tuple[int, int], heaviest: list[int], top: int) -> tuple[list[Place], list[Place], int]:
+    """The places of the enlarged pictures in a row, those of all pictures in lines below, and the height of it all."""
+    inner = WIDTH - 2 * MARGIN
+    side = (inner - (max(top, 2) - 1) * 2 * GAP) // max(top, 2)
+    rows, columns = _fit(shape, side)
+    enlarged = [Place(index, MARGIN + n * (side + 2 * GAP), TITLE, rows, columns) for n, index in enumerate(heaviest)]
+
+    lines = -(-count // max(8, int(np.sqrt(2.6 * count))))  # at least 8 a line; many slices fill about a square
+    per_line = -(-count // lines)  # as even as can be
+    above = TITLE + rows + CAPTION
+    side = min((inner - (per_line - 1) * GAP) // per_line, 180)
+    rows, columns = _fit(shape, side)
+    small = [Place(n, MARGIN + n % per_line * (side + GAP), above, rows, columns) for n in range(count)]
+    pitch = rows + 6 + _bar(small[0]) + NUMBER + GAP
+    small = [replace(place, y=above + place.index // per_line * pitch) for place in small]
+    return enlarged, small, above + lines * pitch + MARGIN
 
 
-def _resize(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _bar(place: Place) -> int:
+    """Thickness of a weight's bar."""
+    return max(4, place.columns // 14)
+
+
+def _fit(shape: tuple[int, int], side: int) -> tuple[int, int]:
+    """``shape``, scaled so that the longer side is ``side`` pixels."""
+    scale = side / max(shape)
+    return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
+
+
+def _resize(picture: np.ndarray, rows: int, columns: int) -> np.ndarray:
     """H W C → rows x columns x 3."""
     from PIL import Image
 
     if picture.shape[-1] == 1:
         picture = picture.repeat(3, axis=-1)
-    image = Image.fromarray(np.ascontiguousarray(picture))
-    return np.asarray(image.resize((size[1], size[0]), Image.Resampling.LANCZOS))
-
-
-def _box(x: float, y: float, width: float, height: float, **look: object):
-    from matplotlib.patches import Rectangle
-
-    return Rectangle((x, y), width, height, linewidth=1.6 if "edgecolor" in look else 0, **look)
+    return np.asarray(Image.fromarray(np.ascontiguousarray(picture)).resize((columns, rows), Image.Resampling.LANCZOS))
