@@ -54,7 +54,7 @@ def test_areas_of_a_case_worked_by_hand():
     assert roc["yes"].area == pytest.approx(3 / 4)
     assert pr["yes"].area == pytest.approx(5 / 6)
     assert area_below_steps(pr["yes"]) == pytest.approx(5 / 6)
-    assert pr["yes"].prevalence == 1 / 2
+    assert pr["yes"].baseline == 1 / 2
 
 
 def test_macro_roc_encloses_the_mean_of_the_classes_areas():

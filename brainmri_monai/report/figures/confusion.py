@@ -9,6 +9,7 @@ import numpy as np
 
 from brainmri_monai.metrics import confusion_matrix
 from brainmri_monai.report.figures import style
+from brainmri_monai.report.figures.usable import usable
 
 __all__ = ["plot_confusion"]
 
@@ -29,17 +30,15 @@ def plot_confusion(
     """
     import matplotlib
 
-    labels, predictions = np.asarray(labels), np.asarray(predictions)
-    usable = (labels >= 0) & (predictions >= 0)
-    left_out = f", {np.sum(~usable)} left out" if not usable.all() else ""
-    counts = confusion_matrix(labels[usable].astype(int), predictions[usable].astype(int), len(classes))
+    labels, predictions, n = usable(labels, predictions)
+    counts = confusion_matrix(labels, predictions.astype(int), len(classes))
     totals = counts.sum(axis=1, keepdims=True)
     shares = counts / np.maximum(totals, 1)
 
     cell = 0.95 if len(classes) <= 6 else 0.7  # inches
     figure = style.new_figure(cell * len(classes), cell * len(classes))
     axes = figure.add_axes((0, 0, 1, 1))
-    style.clean(axes, title=f"{title} (n = {usable.sum()}{left_out})", x="Predicted", y="True", grid=None)
+    style.clean(axes, title=f"{title} ({n})", x="Predicted", y="True", grid=None)
     axes.imshow(shares, cmap=matplotlib.colormaps["Blues"], vmin=0, vmax=1.15)
     axes.spines[:].set_visible(False)
     axes.set_xticks(np.arange(len(classes) + 1) - 0.5, minor=True)

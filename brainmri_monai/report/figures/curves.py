@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from brainmri_monai.metrics import average_precision, roc_auc
 from brainmri_monai.report.figures import style
+from brainmri_monai.report.figures.usable import usable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Curve", "plot_pr", "plot_roc", "pr_curves", "roc_curves"]
+
+DOTTED = {"linewidth": 0.9, "linestyle": (0, (1, 2)), "zorder": 1}
 
 
 @dataclass(frozen=True)
 class Curve:
     """One curve: ``name`` is a class, "macro average" or "micro average"; ``area`` is its AUC or average precision;
-    ``prevalence`` is the share of positives, at which a random ranking's precision lies."""
+    ``baseline`` is the precision of a random ranking, which is the class's share of the cases."""
 
     name: str
     x: np.ndarray
     y: np.ndarray
     area: float
-    prevalence: float
+    baseline: float | None = None
 
 
 def roc_curves(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> list[Curve]:
@@ -44,7 +51,7 @@ def roc_curves(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[
 
     def one(positive: np.ndarray, score: np.ndarray, name: str) -> Curve:
         x, y, _ = roc_curve(positive, score)
-        return Curve(name, x, y, roc_auc(positive, score), float(positive.mean()))
+        return Curve(name, x, y, roc_auc(positive, score))
 
     return _curves(labels, probabilities, classes, one, _mean_roc)
 
@@ -80,14 +87,23 @@ def plot_roc(
         path: the file to write.
         title: above the figure.
     """
-    _plot(roc_curves, labels, probabilities, classes, path, title, "AUC", "False positive rate", "Sensitivity")
+    labels, probabilities, n = usable(labels, probabilities)
+    figure = style.new_figure(4.4, 4.4)
+    axes = style.clean(figure.add_axes((0, 0, 1, 1)), title=f"{title} ({n})", x="False positive rate", y="Sensitivity")
+    if _draw(axes, roc_curves(labels, probabilities, classes), labels, classes, "AUC", "default"):
+        axes.plot([0, 1], [0, 1], **DOTTED, color=style.GREY)
+    style.save(figure, path)
 
 
 def plot_pr(
     labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str], path: str | Path, title: str
 ) -> None:
     """Draw the precision-recall curves as ``plot_roc`` does; dotted lines mark the precision of a random ranking."""
-    _plot(pr_curves, labels, probabilities, classes, path, title, "Average precision", "Recall", "Precision")
+    labels, probabilities, n = usable(labels, probabilities)
+    figure = style.new_figure(4.4, 4.4)
+    axes = style.clean(figure.add_axes((0, 0, 1, 1)), title=f"{title} ({n})", x="Recall", y="Precision")
+    _draw(axes, pr_curves(labels, probabilities, classes), labels, classes, "Average precision", "steps-pre")
+    style.save(figure, path)
 
 
 def _curves(
@@ -103,8 +119,8 @@ def _curves(
     positive = labels[:, None] == present  # N P
     curves = [one(positive[:, column], probabilities[:, c], classes[c]) for column, c in enumerate(present)]
     area = float(np.mean([curve.area for curve in curves]))
-    macro = Curve("macro average", *mean(curves), area, float(positive.mean()))
-    return [*curves, macro, one(positive.ravel(), probabilities[:, present].ravel(), "micro average")]
+    micro = one(positive.ravel(), probabilities[:, present].ravel(), "micro average")
+    return [*curves, Curve("macro average", *mean(curves), area), replace(micro, baseline=None)]
 
 
 def _mean_roc(curves: list[Curve]) -> tuple[np.ndarray, np.ndarray]:
@@ -122,55 +138,30 @@ def _mean_pr(curves: list[Curve]) -> tuple[np.ndarray, np.ndarray]:
     return grid, np.mean([curve.y[np.searchsorted(curve.x, grid)] for curve in curves], axis=0)
 
 
-def _plot(
-    make: Callable[..., list[Curve]],
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    classes: Sequence[str],
-    path: str | Path,
-    title: str,
-    measure: str,
-    x: str,
-    y: str,
-) -> None:
-    labels, probabilities = np.asarray(labels), np.asarray(probabilities, dtype=float)
-    usable = np.isfinite(probabilities).all(axis=1) & (labels >= 0)
-    left_out = f", {np.sum(~usable)} left out" if not usable.all() else ""
-    labels, probabilities = labels[usable].astype(int), probabilities[usable]
-    curves = make(labels, probabilities, classes)
-
-    figure = style.new_figure(4.4, 4.4)
-    axes = figure.add_axes((0, 0, 1, 1))
-    style.clean(axes, title=f"{title} (n = {len(labels)}{left_out})", x=x, y=y)
+def _draw(
+    axes: Axes, curves: list[Curve], labels: np.ndarray, classes: Sequence[str], measure: str, drawstyle: str
+) -> bool:
+    """Draw the curves and a legend with their areas; without a curve, say why, and return False."""
     if not curves:
         style.say(axes, _why_none(labels, classes))
-        axes.set(xlabel="", ylabel="")
-        style.save(figure, path)
-        return
-
+        return False
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
-    precision = make is pr_curves
-    if not precision:
-        axes.plot([0, 1], [0, 1], color=style.GREY, linewidth=0.8, linestyle=(0, (1, 2)))
-    average = {"macro average": {"color": style.INK, "linestyle": "solid"}, "micro average": {"color": style.GREY}}
-    styles = dict(zip(classes, style.class_styles(len(classes)), strict=True)) | average
-    handles, texts = [], []
+    looks = dict(zip(classes, style.class_styles(len(classes)), strict=True))
+    looks |= {"macro average": {"color": style.INK}, "micro average": {"color": style.GREY}}
+    lines, texts = [], []
     for curve in curves:
-        look = styles[curve.name] | {"linewidth": 2.2 if curve.name in average else 1.5}
-        if precision:
-            (line,) = axes.step(curve.x, curve.y, where="pre", **look)
-            if curve.name not in average:
-                axes.axhline(curve.prevalence, color=look["color"], linewidth=0.9, linestyle=(0, (1, 2)), zorder=1)
-        else:
-            (line,) = axes.plot(curve.x, curve.y, **look)
-        handles.append(line)
-        share = f" (prevalence {curve.prevalence:.2f})" if precision and curve.name not in average else ""
-        texts.append(f"{style.shorten(curve.name)}  {curve.area:.2f}{share}")
-    for name in (name for index, name in enumerate(classes) if index not in labels):
-        handles.append(axes.plot([], [], linestyle="none")[0])
-        texts.append(f"{style.shorten(name)}  absent")
-    style.legend(axes, handles, texts, title=measure)
-    style.save(figure, path)
+        width = 1.5 if curve.name in classes else 2.2
+        lines += axes.plot(curve.x, curve.y, drawstyle=drawstyle, linewidth=width, **looks[curve.name])
+        texts.append(f"{style.shorten(curve.name)}  {curve.area:.2f}")
+        if curve.baseline is not None:
+            axes.axhline(curve.baseline, **DOTTED, color=looks[curve.name]["color"])
+            texts[-1] += f" (prevalence {curve.baseline:.2f})"
+    for index, name in enumerate(classes):
+        if index not in labels:
+            lines += axes.plot([], [], linestyle="none")
+            texts.append(f"{style.shorten(name)}  absent")
+    style.legend(axes, lines, texts, title=measure)
+    return True
 
 
 def _why_none(labels: np.ndarray, classes: Sequence[str]) -> str:

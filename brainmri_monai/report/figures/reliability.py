@@ -8,6 +8,7 @@ import numpy as np
 
 from brainmri_monai.metrics import brier_score, expected_calibration_error
 from brainmri_monai.report.figures import style
+from brainmri_monai.report.figures.usable import usable
 
 __all__ = ["plot_reliability"]
 
@@ -30,17 +31,11 @@ def plot_reliability(
     Source:
         Guo, Pleiss, Sun, Weinberger: On Calibration of Modern Neural Networks, ICML 2017, figure 1.
     """
-    labels, probabilities = np.asarray(labels), np.asarray(probabilities, dtype=float)
-    usable = np.isfinite(probabilities).all(axis=1) & (labels >= 0)
-    left_out = f", {np.sum(~usable)} left out" if not usable.all() else ""
-    labels, probabilities = labels[usable].astype(int), probabilities[usable]
-
+    labels, probabilities, n = usable(labels, probabilities)
     figure = style.new_figure(4.4, 5.4)
     upper = figure.add_axes((0, 0.25, 1, 0.75))
-    style.clean(upper, y="Accuracy")
-    heading = f"{title}\nn = {len(labels)}{left_out}"
     if len(labels) == 0:
-        style.clean(upper, title=heading)
+        style.clean(upper, title=f"{title}\n{n}")
         style.say(upper, "No diagram: there is no labelled case.")
         style.save(figure, path)
         return
@@ -50,18 +45,17 @@ def plot_reliability(
     bin_of = np.minimum((confidence * bins).astype(int), bins - 1)
     counts = np.bincount(bin_of, minlength=bins)
     filled = counts > 0
-    n = counts[filled]
-    accuracy = np.bincount(bin_of, weights=right, minlength=bins)[filled] / n
-    mean_confidence = np.bincount(bin_of, weights=confidence, minlength=bins)[filled] / n
+    accuracy = np.bincount(bin_of, weights=right, minlength=bins)[filled] / counts[filled]
+    mean_confidence = np.bincount(bin_of, weights=confidence, minlength=bins)[filled] / counts[filled]
     ece, brier = expected_calibration_error(labels, probabilities, bins), brier_score(labels, probabilities)
 
-    style.clean(upper, title=f"{heading}, ECE {ece:.3f}, Brier {brier:.3f}", y="Accuracy")
+    style.clean(upper, title=f"{title}\n{n}, ECE {ece:.3f}, Brier {brier:.3f}", y="Accuracy")
     upper.set(xlim=(0, 1), ylim=(-0.02, 1.02))
     upper.tick_params(labelbottom=False)
     upper.plot([0, 1], [0, 1], color=style.GREY, linewidth=0.8, linestyle=(0, (1, 2)))
     upper.vlines(mean_confidence, mean_confidence, accuracy, color=style.RED, linewidth=5, alpha=0.3)
     upper.errorbar(
-        mean_confidence, accuracy, yerr=_wilson(accuracy, n), linestyle="none", marker="o", markersize=6,
+        mean_confidence, accuracy, yerr=_wilson(accuracy, counts[filled]), linestyle="none", marker="o", markersize=6,
         color=style.BLUE, elinewidth=1.2, capsize=2.5, clip_on=False,
     )  # fmt: skip
     lower = figure.add_axes((0, 0, 1, 0.2))

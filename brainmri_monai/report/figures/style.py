@@ -87,7 +87,7 @@ def say(axes: Axes, sentence: str) -> None:
     """Put ``sentence`` in the middle of empty ``axes``: why there is nothing to draw."""
     import textwrap
 
-    axes.set(xticks=[], yticks=[])
+    axes.set(xticks=[], yticks=[], xlabel="", ylabel="")
     axes.spines[:].set_color(PALE)
     axes.spines[:].set_visible(True)
     text = textwrap.fill(sentence, 40)
