@@ -121,7 +121,7 @@ def check_patients(
     problems = [
         *found.problems,
         *(problem for reading in readings for problem in reading.problems),
-        *_small_types(readings),
+        *_too_few(readings),
         *_split_problems(parts, found.root),
         *_shared_images(readings, parts),
     ]
@@ -129,16 +129,17 @@ def check_patients(
     return Report(found.root, found.layout, readable, sorted(problems, key=lambda problem: problem.severity))
 
 
-def _small_types(readings: Sequence[Reading]) -> Iterator[Problem]:
+def _too_few(readings: Sequence[Reading]) -> Iterator[Problem]:
+    """Find out whether training would refuse the set: it needs two types, and two patients of each."""
+    remedy = "Add patients, or leave the type out."
+    types = sorted({reading.patient.type for reading in readings})
     counts = Counter(reading.patient.type for reading in readings if reading.names)
-    for kind in sorted({reading.patient.type for reading in readings}):
+    if len(types) == 1:
+        yield Problem("error", types[0], f"a classification needs two types, found {types[0]!r} alone", remedy)
+    for kind in types:
         if counts[kind] < 2:
-            yield Problem(
-                "error",
-                kind,
-                f"a type needs two patients, one to learn from and one to test on; {kind!r} has {counts[kind]}",
-                "Add patients of this type, or leave it out.",
-            )
+            what = f"a type needs two patients, one to learn from and one to test on; {kind!r} has {counts[kind]}"
+            yield Problem("error", kind, what, remedy)
 
 
 def _split_problems(parts: dict[str, list[dict[str, Any]]], root: Path) -> Iterator[Problem]:
