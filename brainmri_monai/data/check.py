@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import statistics
+import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -94,12 +95,8 @@ class Report:
         return "\n".join(lines)
 
 
-def check_patients(
-    root: str | Path,
-    datalist: str | Path | None = None,
-    progress: Callable[[Iterable[Reading], int], Iterable[Reading]] = lambda readings, total: readings,
-) -> Report:
-    """Look at every file of labelled patients, on all cores, and collect what is wrong.
+def check_patients(root: str | Path, datalist: str | Path | None = None) -> Report:
+    """Look at every file of labelled patients, on all cores, and collect what is wrong; a bar shows how far it is.
 
     Errors are what cannot be used or would make results wrong: unreadable files, labels in doubt, a type with fewer
     than two patients, and, where there is a split, a patient or an image in two of its parts. Warnings are what a
@@ -108,7 +105,6 @@ def check_patients(
     Args:
         root: see :func:`~brainmri_monai.data.patients.find_patients`.
         datalist: a split to check; ``datalist.json`` in the root when left out, if there is one.
-        progress: wraps the readings, of which it is told the number, to show how far they are.
 
     Raises:
         BrainMRIError: when the root follows no known layout, or the datalist cannot be read.
@@ -117,7 +113,7 @@ def check_patients(
     if datalist is None and (found.root / "datalist.json").exists():
         datalist = found.root / "datalist.json"
     parts = Datalist.load(datalist).parts if datalist else {}
-    readings = list(progress(survey(found.patients, found.root), len(found.patients)))
+    readings = list(_with_bar(survey(found.patients, found.root), len(found.patients)))
     problems = [
         *found.problems,
         *(problem for reading in readings for problem in reading.problems),
@@ -127,6 +123,14 @@ def check_patients(
     ]
     readable = [reading for reading in readings if reading.names]
     return Report(found.root, found.layout, readable, sorted(problems, key=lambda problem: problem.severity))
+
+
+def _with_bar(readings: Iterable[Reading], total: int) -> Iterable[Reading]:
+    from tqdm import tqdm
+
+    quiet = 0.0 if sys.stderr.isatty() else 60.0  # without a terminal, a line a minute
+    intervals = {"delay": quiet, "mininterval": quiet or 0.1, "maxinterval": quiet or 10.0}
+    return tqdm(readings, "reading", total, unit=" patients", leave=False, **intervals)
 
 
 def _too_few(readings: Sequence[Reading]) -> Iterator[Problem]:

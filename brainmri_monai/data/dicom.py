@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import numpy as np
 
 from brainmri_monai.data.stack import Doubts, ImageError, Stack, check_size, reason_of, stack_of_volume
-
-if TYPE_CHECKING:
-    from pydicom import Dataset
 
 __all__ = ["is_dicom", "read_dicom"]
 
@@ -52,67 +49,78 @@ def read_dicom(path: Path) -> Stack:
     return replace(stack_of_volume(path, data.swapaxes(0, 2), affine, data.dtype), doubts=doubts)
 
 
+class _Header(NamedTuple):
+    """What the files of a series are sorted by; position and orientation are empty when the file does not tell them."""
+
+    series: str
+    description: str
+    position: tuple[float, ...]
+    orientation: tuple[float, ...]
+
+
 def _series(path: Path) -> tuple[list[Path], Doubts]:
     """Find the files of the series, in the order of their places, and check that each is whole."""
     candidates = [path] if path.is_file() else [file for file in sorted(path.iterdir()) if file.is_file()]
-    series: dict[str, dict[Path, Dataset]] = defaultdict(dict)
+    series: dict[str, dict[Path, _Header]] = defaultdict(dict)
     for file in candidates:
         if not file.name.startswith(".") and is_dicom(file) and (header := _header(file)):
-            series[str(header.get("SeriesInstanceUID"))][file] = header
+            series[header.series][file] = header
     if len(series) != 1:
-        described = [
-            f"{next(iter(headers.values())).get('SeriesDescription', 'no description')!r} of {len(headers)} files"
-            for headers in series.values()
-        ]
+        described = (
+            f"{next(iter(headers.values())).description!r} of {len(headers)} files" for headers in series.values()
+        )
         what = f"a folder holds one DICOM series, found {len(series)}: {'; '.join(described)}"
         raise ImageError(path, what.removesuffix(": "), _ONE_SERIES)
     (headers,) = series.values()
     return (list(headers), ()) if len(headers) == 1 else _in_order(path, headers)
 
 
-def _header(file: Path) -> Dataset | None:
+def _header(file: Path) -> _Header | None:
     """Read one file to its end without decoding it; None when it is no image, such as a DICOMDIR."""
     import pydicom
     from pydicom.pixels.utils import get_expected_length
 
     try:
-        header = pydicom.dcmread(file)
-        kind = header.file_meta.get("MediaStorageSOPClassUID")
-        if "PixelData" not in header:
+        data = pydicom.dcmread(file)
+        kind = data.file_meta.get("MediaStorageSOPClassUID")
+        if "PixelData" not in data:
             if kind is None or "Image Storage" in kind.name:
                 raise ImageError(file, "the DICOM file ends before its pixels")
             return None
-        check_size(file, header.Rows, header.Columns)
-        expected, found = get_expected_length(header), len(header.PixelData)
-        if found < expected and not header.file_meta.TransferSyntaxUID.is_compressed:
+        check_size(file, data.Rows, data.Columns)
+        expected, found = get_expected_length(data), len(data.PixelData)
+        if found < expected and not data.file_meta.TransferSyntaxUID.is_compressed:
             raise ImageError(file, f"the DICOM file is cut off: {found} of {expected} bytes of pixels")
-        del header.PixelData  # only the header is kept: a series may have hundreds of files
+        return _Header(
+            str(data.get("SeriesInstanceUID")),
+            str(data.get("SeriesDescription", "no description")),
+            tuple(map(float, data.get("ImagePositionPatient") or ())),
+            tuple(map(float, data.get("ImageOrientationPatient") or ())),
+        )
     except ImageError:
         raise
-    except Exception as error:  # pydicom raises its own errors, and EOFError, AttributeError, ValueError on odd bytes
+    except Exception as error:  # on odd bytes pydicom raises its own errors and nearly all of Python's
         raise ImageError(file, f"the DICOM file cannot be read: {reason_of(error)}") from error
-    return header
 
 
-def _in_order(path: Path, headers: dict[Path, Dataset]) -> tuple[list[Path], Doubts]:
+def _in_order(path: Path, headers: dict[Path, _Header]) -> tuple[list[Path], Doubts]:
     """Sort the files of a series by their place along its normal."""
-    try:
-        positions = np.array([header.ImagePositionPatient for header in headers.values()], dtype=float)
-        orientations = np.array([header.ImageOrientationPatient for header in headers.values()], dtype=float)
-    except (AttributeError, ValueError, TypeError) as error:
-        what = f"a file of the series does not tell where its slice lies: {reason_of(error)}"
-        raise ImageError(path, what, _ONE_SERIES) from error
+    for file, header in headers.items():
+        if (len(header.position), len(header.orientation)) != (3, 6):
+            raise ImageError(path, f"{file.name!r} of the series does not tell where its slice lies", _ONE_SERIES)
+    orientations = np.array([header.orientation for header in headers.values()])
     if np.ptp(orientations, axis=0).max() > 1e-3:
         raise ImageError(path, "the slices of the series are not parallel, as in a localizer", _ONE_SERIES)
-    heights = positions @ np.cross(orientations[0, :3], orientations[0, 3:])
+    normal = np.cross(orientations[0, :3], orientations[0, 3:])
+    heights = np.array([header.position for header in headers.values()]) @ normal
     order = np.argsort(heights)
     gaps = np.diff(heights[order])
     if gaps.min() < 1e-3:
         what = "two slices of the series lie at the same place, as with several echoes or time points"
         raise ImageError(path, what, _ONE_SERIES)
-    files = list(headers)
     doubts = ()
     if gaps.max() > 1.5 * np.median(gaps):
         what = f"the slices are {gaps.min():.3g} to {gaps.max():.3g} mm apart, as when some are missing"
         doubts = ((what, "Export the whole series again, unless it was taken like that."),)
+    files = list(headers)
     return [files[k] for k in order], doubts

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from brainmri_monai.data.stack import ImageError, Stack, reason_of, stack_of_volume
+
+if TYPE_CHECKING:
+    from nibabel import Nifti1Image
 
 __all__ = ["MAX_VOXELS", "VOLUME_SUFFIXES", "is_nifti", "read_nifti"]
 
@@ -43,6 +48,8 @@ def read_nifti(file: Path) -> Stack:
         raise ImageError(file, f"the header of the volume cannot be read: {reason_of(error)}") from error
     _check_header(file, shape, dtype, axes)
     try:
+        if _is_compressed(file):
+            image = _decompressed(file, image)
         if dtype == np.uint8 and (image.dataobj.slope, image.dataobj.inter) == (1, 0):
             data = np.asarray(image.dataobj)
         else:
@@ -53,6 +60,19 @@ def read_nifti(file: Path) -> Stack:
     if image.header["sform_code"] == 0 and image.header["qform_code"] == 0:
         return replace(stack, doubts=((f"the header gives no orientation; {stack.axes} is assumed", _LOOK),))
     return stack
+
+
+def _decompressed(file: Path, image: Nifti1Image) -> Nifti1Image:
+    """Read a compressed file to its end, where the checksum is; nibabel stops before it and takes flipped bits."""
+    with gzip.open(file) as stream:
+        content = stream.read(image.dataobj.offset + math.prod(image.shape) * image.get_data_dtype().itemsize)
+        while stream.read(1 << 20):
+            pass
+    return type(image).from_bytes(content)
+
+
+def _is_compressed(file: Path) -> bool:
+    return file.name.lower().endswith(".gz")
 
 
 def _check_header(file: Path, shape: tuple[int, ...], dtype: np.dtype, axes: tuple[str | None, ...]) -> None:
@@ -71,7 +91,7 @@ def _check_header(file: Path, shape: tuple[int, ...], dtype: np.dtype, axes: tup
             file, f"the affine gives no direction for every axis: {axes}", "Convert it again from its DICOM files."
         )
     size = file.stat().st_size
-    room = size * (_GZIP_RATIO if file.name.lower().endswith(".gz") else 1)
+    room = size * (_GZIP_RATIO if _is_compressed(file) else 1)
     voxels = math.prod(shape)
     if min(shape) < 1 or voxels > MAX_VOXELS or voxels * dtype.itemsize > room:
         raise ImageError(file, f"the header claims {shape} voxels of {dtype}, in a file of {size} bytes")

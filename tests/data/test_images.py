@@ -249,6 +249,17 @@ def test_truncated_volumes_are_refused(tmp_path, suffix, share):
     refusal(file)
 
 
+def test_flipped_bits_in_a_compressed_volume_are_refused(tmp_path):
+    noise = np.random.default_rng(0).normal(500, 20, (20, 20, 20)).astype(np.int16)
+    file = save_nifti(tmp_path / "v.nii.gz", noise)
+    content = file.read_bytes()
+    for place in range(len(content) // 2, len(content) - 8, len(content) // 40):
+        flipped = bytearray(content)
+        flipped[place] ^= 4
+        file.write_bytes(flipped)
+        refusal(file)
+
+
 def test_text_named_nifti_is_refused(tmp_path):
     for name in ("v.nii", "v.nii.gz"):
         (tmp_path / name).write_text("hello world")
