@@ -173,7 +173,7 @@ def _shared_images(readings: Sequence[Reading], parts: dict[str, list[dict[str, 
     part_of = {entry["id"]: part for part, entries in parts.items() for entry in entries}
     names = [name for reading in readings for name in reading.names]
     owners = [reading.patient.id for reading in readings for _ in reading.names]
-    fingerprints = [print_ for reading in readings for print_ in reading.fingerprints]
+    fingerprints = [mark for reading in readings for mark in reading.fingerprints]
     shared = defaultdict(list)
     for group in find_duplicates(fingerprints, owners):
         shared[tuple(dict.fromkeys(owners[k] for k in group.members)), group.exact].append(group.members)

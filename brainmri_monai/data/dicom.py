@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,9 @@ from brainmri_monai.data.stack import Doubts, ImageError, Stack, check_size, rea
 __all__ = ["is_dicom", "read_dicom"]
 
 _SUFFIXES = (".dcm", ".dicom", ".ima")
+_ONE_AT_A_TIME = (
+    threading.Lock()
+)  # ITK loads its modules when they are first used, and two threads then meet half of one
 _ONE_SERIES = "Leave one series of axial slices in the folder."
 
 
@@ -21,8 +25,11 @@ def is_dicom(file: Path) -> bool:
     """Tell by the name, or by the mark at byte 128, whether this is a DICOM file."""
     if file.name.lower().endswith(_SUFFIXES):
         return True
-    with open(file, "rb") as stream:
-        return stream.read(132)[128:] == b"DICM"
+    try:
+        with open(file, "rb") as stream:
+            return stream.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
 
 
 def read_dicom(path: Path) -> Stack:
@@ -34,13 +41,14 @@ def read_dicom(path: Path) -> Stack:
     Raises:
         ImageError: when there is no series or more than one, or a file of it is broken.
     """
-    import itk
-
     files, doubts = _series(path)
     try:
-        itk.ProcessObject.SetGlobalWarningDisplay(False)  # what ITK would print, the doubts say
-        image = itk.imread([str(file) for file in files])
-        data = itk.array_from_image(image)  # Z Y X, and colours last
+        with _ONE_AT_A_TIME:
+            import itk
+
+            itk.ProcessObject.SetGlobalWarningDisplay(False)  # what ITK would print, the doubts say
+            image = itk.imread([str(file) for file in files])
+            data = itk.array_from_image(image)  # Z Y X, and colours last
     except Exception as error:  # ITK's wrappers raise RuntimeError, TypeError and KeyError
         raise ImageError(path, f"the DICOM series cannot be read: {reason_of(error)}") from error
     affine = np.eye(4)

@@ -25,7 +25,8 @@ sharpened or with another contrast; over 71 patients, the most alike slices of t
 _COARSE_NEAR = 0.985  # pairs of that set above NEAR were above 0.991 here
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # as in Pillow's mode "L"
 _DARK = 10  # grey levels of 255
-_ROWS = 2048  # of the matrix of all pairs that lie in memory at a time
+_ROWS = 512  # of the matrix of all pairs that are in memory at a time
+_PAIRS = 65536  # whose thumbnails are compared at a time
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ class Duplicates:
 
 
 def fingerprint(picture: np.ndarray) -> Fingerprint:
-    """
+    """Take what is needed to recognise a slice, a kilobyte.
+
     Args:
         picture: H W 3, uint8 or float32.
     """
@@ -90,20 +92,16 @@ def find_duplicates(fingerprints: Sequence[Fingerprint], owners: Sequence[Hashab
     from scipy.sparse.csgraph import connected_components
 
     same: dict[bytes, list[int]] = defaultdict(list)  # digest → slices
-    for index, print_ in enumerate(fingerprints):
-        if print_.thumbnail is not None:
-            same[print_.digest].append(index)
+    for index, each in enumerate(fingerprints):
+        if each.thumbnail is not None:
+            same[each.digest].append(index)
     copies = list(same.values())
     if not copies:
         return []
-    numbers = {owner: number for number, owner in enumerate(dict.fromkeys(owners))}
-    # the owner of a picture, or a number of its own when it has several: such a picture is compared with all others
-    owner = np.array(
-        [
-            numbers[owners[slices[0]]] if len({owners[k] for k in slices}) == 1 else -1 - index
-            for index, slices in enumerate(copies)
-        ]
-    )
+    # the owner of a picture as a number, one of its own when it has several: such a picture is compared with all
+    numbers: dict[Hashable, int] = {}
+    holders = [frozenset(owners[k] for k in slices) for slices in copies]
+    owner = np.array([numbers.setdefault(h if len(h) == 1 else i, len(numbers)) for i, h in enumerate(holders)])
     first, second = _near_pairs(np.stack([fingerprints[slices[0]].thumbnail for slices in copies]), owner)
     links = coo_matrix((np.ones(len(first)), (first, second)), shape=(len(copies), len(copies)))
     count, group = connected_components(links, directed=False)
@@ -122,21 +120,17 @@ def _near_pairs(thumbnails: np.ndarray, owner: np.ndarray) -> tuple[np.ndarray, 
     step = SIDE // COARSE
     fine = _standardised(thumbnails)  # N 1024
     coarse = _standardised(thumbnails.reshape(-1, COARSE, step, COARSE, step).mean(axis=(2, 4)))  # N 64
-    pairs = []
+    pairs = [(np.empty(0, int), np.empty(0, int))]
     for start in range(0, len(coarse), _ROWS):
         rows = coarse[start : start + _ROWS]
         alike = rows @ coarse[start:].T > _COARSE_NEAR
         alike &= owner[start : start + _ROWS, None] != owner[None, start:]
-        for first, second in _pieces(*np.nonzero(np.triu(alike, 1))):
-            first, second = first + start, second + start
-            near = np.einsum("nk,nk->n", fine[first], fine[second]) > NEAR
-            pairs.append(np.stack([first[near], second[near]]))
-    return tuple(np.concatenate(pairs, axis=1))
-
-
-def _pieces(first: np.ndarray, second: np.ndarray, size: int = 65536):
-    for start in range(0, max(len(first), 1), size):
-        yield first[start : start + size], second[start : start + size]
+        candidates = np.argwhere(np.triu(alike, 1)) + start
+        for first in range(0, len(candidates), _PAIRS):
+            a, b = candidates[first : first + _PAIRS].T
+            near = np.einsum("nk,nk->n", fine[a], fine[b]) > NEAR
+            pairs.append((a[near], b[near]))
+    return tuple(np.concatenate(indices) for indices in zip(*pairs, strict=True))
 
 
 def _standardised(thumbnails: np.ndarray) -> np.ndarray:

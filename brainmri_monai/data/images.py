@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from brainmri_monai.data.dicom import read_dicom
-from brainmri_monai.data.nifti import is_nifti, read_nifti
+from brainmri_monai.data.dicom import is_dicom, read_dicom
+from brainmri_monai.data.nifti import VOLUME_SUFFIXES, is_nifti, read_nifti
 from brainmri_monai.data.stack import MAX_PIXELS, ImageError, Stack, check_finite, check_size, reason_of
 
 __all__ = ["SLICE_SUFFIXES", "is_picture", "read_slices", "read_stack"]
@@ -67,7 +67,12 @@ def read_stack(file: str | Path) -> Stack:
         raise ImageError(file, "the file is empty (0 bytes)")
     if is_picture(file):
         return _read_picture(file)
-    return read_nifti(file) if is_nifti(file) else read_dicom(file)
+    if is_nifti(file):
+        return read_nifti(file)
+    if is_dicom(file):
+        return read_dicom(file)
+    kinds = ", ".join((*SLICE_SUFFIXES, *VOLUME_SUFFIXES))
+    raise ImageError(file, f"expected a DICOM file or one of {kinds}", "Give a slice, a volume or a DICOM folder.")
 
 
 def _read_picture(file: Path) -> Stack:

@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from brainmri_monai.data.dicom import is_dicom
 from brainmri_monai.data.images import is_picture
@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 GRADES = (1, 2, 3, 4)
+"""The grades of the World Health Organization."""
 
 _LABEL = re.compile(r"(?P<type>.+?)[-_ ]+g(?P<grade>\d+)", re.IGNORECASE)
 _IGNORED = ("thumbs.db", "desktop.ini", "__macosx")
@@ -148,16 +149,13 @@ def find_cases(root: str | Path) -> PatientSet:
     folders = [entry for entry in entries if entry.is_dir()]
     volumes = [entry for entry in entries if entry not in folders and is_nifti(entry)]
     others = [entry for entry in entries if entry not in folders and entry not in volumes]
-    if (
-        root.is_file()
-        or any(is_picture(file) or is_dicom(file) for file in others)
-        or (len(volumes) == 1 and not folders)
-    ):
+    slices = any(is_picture(file) or is_dicom(file) for file in others)
+    if root.is_file() or slices or (len(volumes) == 1 and not folders):
         layout, paths = "patient", [root]
     else:
         layout, paths = "patients", folders + volumes
     parent = root if root.is_dir() else root.parent
-    return _not_empty(_collect(parent, layout, [(_stem(path), None, None, path) for path in paths], []))
+    return _not_empty(_collect(parent, layout, [_Candidate(_stem(path), None, None, path) for path in paths], []))
 
 
 def natural(name: str) -> tuple:
@@ -172,7 +170,13 @@ def relative(path: str | Path, root: Path) -> str:
     return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
 
 
-_Candidate = tuple[str, "str | None", "int | None", Path]
+class _Candidate(NamedTuple):
+    """A patient before a look at the files."""
+
+    id: str
+    type: str | None
+    grade: int | None
+    path: Path
 
 
 def _table(root: Path, entries: list[Path]) -> Path | None:
@@ -201,7 +205,7 @@ def _scan_folders(root: Path) -> PatientSet:
                 problems.append(Problem("warning", folder.name, "the folder holds no patients", "Fill or remove it."))
             for entry in entries:
                 if entry.is_dir() or is_nifti(entry):
-                    candidates.append((_stem(entry), label["type"].lower(), int(label["grade"]), entry))
+                    candidates.append(_Candidate(_stem(entry), label["type"].lower(), int(label["grade"]), entry))
                 elif is_picture(entry):
                     problem(entry, "a slice outside of a patient's folder", _MOVE)
     return _collect(root, "folders", candidates, problems)
@@ -218,29 +222,28 @@ def _scan_manifest(table: Path) -> PatientSet:
             problems.append(Problem("error", where, what, "Correct the line of the table.", row.patient or None))
         else:
             grade = int(row.grade) if row.grade else None
-            candidates.append((row.patient, row.type.lower(), grade, table.parent / row.path))
+            candidates.append(_Candidate(row.patient, row.type.lower(), grade, table.parent / row.path))
     return _collect(table.parent, "manifest", candidates, problems)
 
 
 def _collect(root: Path, layout: str, candidates: list[_Candidate], problems: list[Problem]) -> PatientSet:
     """List the files of each candidate, leaving out those that cannot be used or whose label is in doubt."""
-    places: dict[str, list[_Candidate]] = {}
+    by_id: dict[str, list[_Candidate]] = {}
     for candidate in candidates:
-        places.setdefault(candidate[0], []).append(candidate)
+        by_id.setdefault(candidate.id, []).append(candidate)
     patients = []
-    for name, found in places.items():
-        _, kind, grade, path = found[0]
+    for name, found in by_id.items():
         if len(found) > 1:
-            where = " and ".join(relative(path, root) for *_, path in found)
-            labels = sorted({f"{kind}-g{'?' if grade is None else grade}" for _, kind, grade, _ in found})
+            labels = sorted({f"{one.type}-g{one.grade or '?'}" for one in found})
             what = f"one patient under two labels: {name!r} is {' and '.join(labels)}"
             if len(labels) == 1:
                 what = f"the patient {name!r} occurs {len(found)} times"
-            remedy = "Keep the right one; give different patients different names."
-            problems.append(Problem("error", where, what, remedy, name))
+            where = " and ".join(relative(one.path, root) for one in found)
+            problems.append(Problem("error", where, what, "Keep one of them, or give each patient an own name.", name))
             continue
+        (patient,) = found
         try:
-            patients.append(Patient(name, kind, grade, _image(path)))
+            patients.append(Patient(name, patient.type, patient.grade, _image(patient.path)))
         except ImageError as error:
             problems.append(Problem.of(error, root, name))
     patients.sort(key=lambda patient: (patient.type or "", patient.grade or 0, natural(patient.id)))
@@ -252,8 +255,6 @@ def _image(path: Path) -> tuple[Path, ...]:
     if not path.exists():
         raise ImageError(path, "the path does not exist", "Check the path, or copy the data there.")
     if path.is_file():
-        if not (is_picture(path) or is_nifti(path) or is_dicom(path)):
-            raise ImageError(path, "the file is no slice, no NIfTI volume and no DICOM file", _ONE_SOURCE)
         return (path,)
     files = [entry for entry in _entries(path) if entry.is_file()]
     slices = [file for file in files if is_picture(file)]

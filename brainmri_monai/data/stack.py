@@ -12,6 +12,7 @@ from brainmri_monai.errors import BrainMRIError
 __all__ = [
     "MAX_PIXELS",
     "MIN_SIDE",
+    "Doubts",
     "ImageError",
     "Stack",
     "check_finite",
@@ -26,8 +27,7 @@ MAX_PIXELS = 64 * 2**20
 MIN_SIDE = 8
 """Rows and columns that a slice must have at least."""
 
-COPY_AGAIN = "Copy or export it again from its source, or remove it."
-"""The remedy for a broken file."""
+_COPY_AGAIN = "Copy or export it again from its source, or remove it."
 
 
 class ImageError(BrainMRIError):
@@ -36,10 +36,10 @@ class ImageError(BrainMRIError):
     Args:
         where: the file or folder.
         what: what was expected and what was found.
-        remedy: what the user can do.
+        remedy: what the user can do; for a broken file when left out.
     """
 
-    def __init__(self, where: str | Path, what: str, remedy: str = COPY_AGAIN) -> None:
+    def __init__(self, where: str | Path, what: str, remedy: str = _COPY_AGAIN) -> None:
         super().__init__(where, what, remedy)  # as the arguments, so that the error survives pickling
         self.where, self.what, self.remedy = str(where), what, remedy
 

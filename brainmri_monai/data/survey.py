@@ -79,7 +79,7 @@ def read_patient(patient: Patient, root: Path) -> Reading:
         fingerprints += map(fingerprint, stack.slices)
         spacing, axes = stack.spacing, stack.axes
         problems += [Problem("warning", name, what, remedy, patient.id) for what, remedy in stack.doubts]
-    empty = [name for name, print_ in zip(names, fingerprints, strict=True) if print_.constant]
+    empty = [name for name, mark in zip(names, fingerprints, strict=True) if mark.constant]
     if empty:
         what = f"{len(empty)} of {len(names)} slices are empty (a single value)"
         problems.append(Problem("warning", empty[0], what, _EMPTY, patient.id))

@@ -138,6 +138,11 @@ def test_empty_and_missing_files_are_named(tmp_path):
     assert refusal(tmp_path / "t.png") == "the file is missing"
 
 
+def test_a_file_of_another_kind_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("hello")
+    assert refusal(tmp_path / "notes.txt").startswith("expected a DICOM file or one of .jpg,")
+
+
 def png_header(width: int, height: int) -> bytes:
     """Give a PNG that claims a size, without the pixels."""
 
