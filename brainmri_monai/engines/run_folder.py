@@ -200,11 +200,12 @@ class RunFolder:
 
     def finish(self, seconds: float, best: Mapping[str, Any], stopped_early: bool) -> None:
         """Record that the training came to its end, and which epoch was the best."""
+        if not is_main_process():
+            return
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         self.record |= {"finished": now, "stopped_early": stopped_early, "epochs": self.epochs, "best": best}
         self.record["seconds"] = round(self.record["seconds"] + seconds, 1)
-        if is_main_process():
-            write_json(self.path / "run.json", self.record)
+        write_json(self.path / "run.json", self.record)
 
     @property
     def bundle_name(self) -> str:
