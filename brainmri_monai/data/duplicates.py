@@ -81,8 +81,8 @@ def find_duplicates(fingerprints: Sequence[Fingerprint], owners: Sequence[Hashab
 
     Two slices of one owner are not compared, because neighbouring slices of a patient are alike by nature, and blank
     slices are left out. Candidates are the pairs whose 8 x 8 thumbnails correlate (a perceptual hash that is not
-    rounded to bits); what decides is the correlation of the 32 x 32 thumbnails. Four times the slices take sixteen
-    times as long: 3 s for 7,000 on 2 cores.
+    rounded to bits); what decides is the correlation of the 32 x 32 thumbnails. The time grows with the square of the
+    number of slices.
 
     Args:
         fingerprints: one a slice.
