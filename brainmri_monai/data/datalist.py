@@ -56,7 +56,7 @@ class Datalist:
             types=sorted({e["type"] for e in by_id.values()}),
             split={**how, "notes": split.notes},
             parts={part: [by_id[patient] for patient in split.parts[part]] for part in PARTS},
-            excluded=[{"where": p.where, "what": p.what, "remedy": p.remedy} for p in problems],
+            excluded=[{"id": p.patient, "where": p.where, "what": p.what, "remedy": p.remedy} for p in problems],
         )
 
     @classmethod

@@ -13,11 +13,12 @@ import torch
 from torch.utils.data import IterableDataset
 
 from brainmri_monai.data.datalist import Datalist, digest_of, entry
-from brainmri_monai.data.images import read_slices
 from brainmri_monai.data.patients import Patient, PatientSet, Problem, find_cases, find_patients
 from brainmri_monai.data.splits import holdout, kfold
+from brainmri_monai.data.stack import ImageError
 from brainmri_monai.data.store import SliceStore
-from brainmri_monai.engines.distributed import main_process_first
+from brainmri_monai.data.survey import read_patient
+from brainmri_monai.engines.distributed import is_main_process, main_process_first
 from brainmri_monai.engines.progress import progress_bar
 from brainmri_monai.engines.run_folder import RunFolder
 from brainmri_monai.errors import BrainMRIError
@@ -58,7 +59,7 @@ def training_patients(
         patients, problems = decode(found, store, size)
         entries = [entry(patient, found.root) for patient in patients]
         path = run.path / "datalist.json"
-        if path.exists() and run.record:
+        if path.exists() and (run.record or not is_main_process()):
             datalist = Datalist.load(path)
             run.require_same_data(datalist, digest_of(entries))
             datalist.root = found.root
@@ -169,26 +170,13 @@ def _decode(patient: Patient, store: SliceStore, size: int, root: Path) -> tuple
     try:
         store.get(patient.image, lambda image: prepare_slices(image, size))
         return patient, []
-    except BrainMRIError:
-        pass  # which of the files is it?
-    good, problems = [], []
-    for file in patient.image:
-        try:
-            read_slices([file])
-            good.append(file)
-        except BrainMRIError as error:
-            problems.append(_problem(error, patient, file, root))
-    if not good:
-        return None, problems
-    patient = replace(patient, image=tuple(good))
-    store.get(patient.image, lambda image: prepare_slices(image, size))
-    return patient, problems
-
-
-def _problem(error: BrainMRIError, patient: Patient, file: Path, root: Path) -> Problem:
-    lines = str(error).splitlines()
-    where = file.relative_to(root).as_posix() if file.is_relative_to(root) else str(file)
-    return Problem("error", where, lines[0], lines[-1], patient.id)
+    except ImageError:
+        reading = read_patient(patient, root)  # which of the files is it?
+        problems = [problem for problem in reading.problems if problem.severity == "error"]
+        if not reading.patient.image:
+            return None, problems
+        store.get(reading.patient.image, lambda image: prepare_slices(image, size))
+        return reading.patient, problems
 
 
 def _refuse_leak(entries: Iterable[dict[str, Any]], used: Iterable[dict[str, Any]], root: Path) -> None:
