@@ -109,6 +109,10 @@ class TwoStepEvaluation:
             self.datalist.save(self.folder / "datalist.json")
             write_json(self.folder / "run.json", self.run.record)
         print(f"tested {len(seen)} patients: {self.folder / 'metrics_test.json'}")
+        for task in ("type", "grade_end2end"):
+            for name in ("balanced_accuracy", "roc_auc_macro"):
+                print(f"  {task + ' ' + name:32} {_interval(metrics['tasks'][task][name])}")
+        print(f"  {'type and grade both correct':32} {_interval(metrics['end2end_all_correct'])}")
         for note in metrics["notes"]:
             print(f"note: {note}")
 
@@ -132,3 +136,9 @@ def attention_table(seen: list[Prediction], files: dict[str, list[str]]) -> pd.D
         for n, weight in enumerate(p.attention)
     ]
     return pd.DataFrame(rows, columns=["id", "slice", "file", "weight"])
+
+
+def _interval(entry: dict[str, float | None]) -> str:
+    if entry["value"] is None:
+        return "undefined"
+    return f"{entry['value']:.3f}" + (f" [{entry['low']:.3f}, {entry['high']:.3f}]" if entry["low"] is not None else "")

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Make the environment, then run the linters and the tests: bash scripts/test.sh [pytest options]
+# Real data are used where BRAINMRI_DATA names their folder.
+set -euo pipefail
+if [ -n "${BRAINMRI_DATA:-}" ]; then
+    BRAINMRI_DATA=$(realpath "$BRAINMRI_DATA")
+    export BRAINMRI_DATA
+fi
+source "$(dirname "$0")/environment.sh"
+ruff format --check .
+ruff check .
+lint-imports --no-logo
+python -m pytest "$@"
