@@ -167,7 +167,7 @@ def _figures(files: RunFiles) -> dict[str, Picture]:
     for path in sorted((files.folder / "figures").glob("*.png")):
         kind, _, task = path.stem.partition("_")
         alt = f"{kinds.get(kind, kind.capitalize())}, {_task_name(task)}" if task else path.stem.capitalize()
-        if kind in measures and task in tasks:
+        if kind in measures and task in tasks and "folds" not in files.metrics:  # their curves pool what is averaged
             key, name = measures[kind]
             alt += f": {name} {_interval(tasks[task].get(key))}"
         if kind == "cm" and task in tasks:
@@ -209,6 +209,7 @@ def _cases(files: RunFiles, attention_figures: int) -> list[dict[str, Any]]:
         cases.append(
             {
                 "id": row["id"],
+                "folder": files.folder / f"fold{row['fold']}" if row.get("fold") else files.folder,
                 "label": _answer(label, grade_label) if label else "unknown",
                 "pred": _answer(row["pred"], row.get("grade_pred")),
                 "confidence": _float(row.get("confidence")),
@@ -222,7 +223,7 @@ def _cases(files: RunFiles, attention_figures: int) -> list[dict[str, Any]]:
     left = attention_figures
     for number, case in enumerate(cases):
         case["number"] = number  # for links inside the page
-        path = attention_path(files.folder, case["id"])
+        path = attention_path(case.pop("folder"), case["id"])
         if left and path.exists():
             alt = f"Slices of {case['id']} with their attention weights, the heaviest enlarged"
             case["attention"] = embed(path, alt, photo=True)

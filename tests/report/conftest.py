@@ -29,6 +29,13 @@ def write(path, content) -> None:
     path.write_text(json.dumps(content), encoding="utf-8")
 
 
+def write_csv(path, rows) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
 @pytest.fixture
 def trained(trained_once, tmp_path):
     """The folder of a run that was trained and not evaluated."""
@@ -125,18 +132,22 @@ def evaluated_once(trained_once, tmp_path_factory) -> Path:
         )
         slices = random.integers(0, 255, (3, 16, 16, 3), dtype=np.uint8)
         plot_attention(slices, random.dirichlet([1, 1, 1]), attention_path(folder, name), f"patient {k}")
-    with (folder / "test_predictions.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(folder / "test_predictions.csv", rows)
     return folder
 
 
 @pytest.fixture
 def crossvalidated(evaluated):
-    """The folder of a cross-validation with two folds."""
+    """The folder of a cross-validation with two folds, which hold the attention figures."""
     for fold in (0, 1):
         write(evaluated / f"fold{fold}" / "run.json", json.loads((evaluated / "run.json").read_text(encoding="utf-8")))
+    with (evaluated / "test_predictions.csv").open(encoding="utf-8", newline="") as file:
+        rows = [row | {"fold": k % 2} for k, row in enumerate(csv.DictReader(file))]
+    write_csv(evaluated / "test_predictions.csv", rows)
+    for row in rows:
+        path = attention_path(evaluated / f"fold{row['fold']}", row["id"])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        attention_path(evaluated, row["id"]).rename(path)
     metrics = json.loads((evaluated / "metrics_test.json").read_text(encoding="utf-8"))
     folds = [{"fold": fold, "type": {"roc_auc_macro": 0.61 + fold / 10}} for fold in (0, 1)]
     write(evaluated / "metrics_crossval.json", metrics | {"folds": folds})

@@ -137,6 +137,11 @@ def test_a_cross_validation_shows_each_fold(crossvalidated):
     assert "had not seen them" in page.sections["results"]
 
 
+def test_a_cross_validation_shows_the_attention_of_all_folds(crossvalidated):
+    page = read(write_report(crossvalidated))
+    assert sum("attention weights" in picture["alt"] for picture in page.pictures) == 6
+
+
 def test_a_comparison_shows_values_and_differences(compared):
     page = read(write_comparison_report(compared))
     assert "−0.06 (−0.20 to 0.08)" in page.sections["differences"]
