@@ -26,6 +26,7 @@ def progress_bar(total: int, what: str, unit: str) -> tqdm:
     return tqdm(
         total=total,
         desc=what,
+        file=sys.stderr if terminal else _Lines(),
         unit=f" {unit}",
         leave=False,
         disable=not is_main_process(),
@@ -35,6 +36,17 @@ def progress_bar(total: int, what: str, unit: str) -> tqdm:
         ascii=not terminal,
         dynamic_ncols=terminal,
     )
+
+
+class _Lines:
+    """Takes what tqdm writes over and over on one line, as lines of their own."""
+
+    def write(self, text: str) -> None:
+        if text.strip():
+            print(text.strip(), file=sys.stderr)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 class Progress:
