@@ -1,0 +1,24 @@
+import torch
+
+from brainmri_monai.networks import SmallCNN
+
+
+def test_layers_are_those_of_the_seed():
+    """conv 32, conv 64, conv 128, linear 256: 9·3·32 + 32, 9·32·64 + 64, 9·64·128 + 128 and 128·256 + 256 numbers."""
+    shapes = [tuple(p.shape) for p in SmallCNN().parameters() if p.ndim > 1]
+    assert shapes == [(32, 3, 3, 3), (64, 32, 3, 3), (128, 64, 3, 3), (256, 128)]
+    assert sum(p.numel() for p in SmallCNN().parameters()) == 896 + 18_496 + 73_856 + 33_024
+
+
+def test_activation_after_the_pooling_equals_activation_before_it():
+    network = SmallCNN(num_classes=5).eval()
+    conv1, pool1, relu1, conv2, pool2, relu2, *rest = network
+    seed_order = torch.nn.Sequential(conv1, relu1, pool1, conv2, relu2, pool2, *rest)
+    slices = torch.rand(2, 3, 20, 17)
+    torch.testing.assert_close(network(slices), seed_order(slices), atol=0, rtol=0)
+
+
+def test_slices_of_any_size_give_one_vector_each():
+    network = SmallCNN(in_channels=1, num_classes=7)
+    for height, width in [(4, 4), (32, 48), (65, 33)]:
+        assert network(torch.rand(2, 1, height, width)).shape == (2, 7)
