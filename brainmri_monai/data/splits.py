@@ -36,10 +36,12 @@ def holdout(strata: Strata, seed: int, shares: Sequence[float] = (0.70, 0.15, 0.
         shares: of the patients, for training, validation and test.
 
     Raises:
-        BrainMRIError: when there is one class only, or one with fewer than two patients.
+        BrainMRIError: when there is one class only, one with fewer than two patients, or too few patients in all for
+            three parts.
     """
     _require_two_patients(strata)
     parts = _deal(strata, seed, dict(zip(PARTS, shares, strict=True)))
+    _require_filled(parts)
     return Split(parts, _rare_notes(strata, len(PARTS), "the three parts"))
 
 
@@ -68,6 +70,7 @@ def kfold(strata: Strata, folds: int, fold: int, seed: int) -> Split:
     test = sorted(dealt[fold::folds])  # like cards: each stratum is spread over the folds to within one patient
     others = {patient: strata[patient] for patient in strata if patient not in set(test)}
     parts = {**_deal(others, seed, {"training": 0.85, "validation": 0.15}), "test": test}
+    _require_filled(parts)
     return Split(parts, _rare_notes(strata, folds, f"the {folds} folds"))
 
 
@@ -115,6 +118,16 @@ def _require_two_patients(strata: Strata) -> None:
         raise BrainMRIError(
             f"every class needs two patients, to learn from one and test on another; patients found: {found}.\n"
             f"Add patients to {', '.join(rare)}, or leave that class out."
+        )
+
+
+def _require_filled(parts: Mapping[str, Sequence[str]]) -> None:
+    empty = [part for part in PARTS if not parts[part]]
+    if empty:
+        found = ", ".join(f"{part} {len(parts[part])}" for part in PARTS)
+        raise BrainMRIError(
+            f"too few patients for training, validation and test; the parts would hold: {found}.\n"
+            "Give at least three patients of each class."
         )
 
 
