@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from brainmri_monai.data.bundles import bundles_folder
 from brainmri_monai.errors import BrainMRIError
 
 __all__ = ["command_line", "launch", "unwrapped"]
@@ -42,6 +44,10 @@ def launch(run_id: str, files: Sequence[Path], options: Mapping[str, Any], proce
         return
     from monai.bundle import run
 
+    for name in ("scripts", "workflows"):
+        logging.getLogger(f"monai.bundle.{name}").setLevel(logging.WARNING)  # they repeat the command line
+    if all(bundles_folder() in Path(file).parents for file in files):
+        logging.getLogger("monai.bundle.config_parser").setLevel(logging.ERROR)  # it warns of code by strangers
     try:
         run(run_id=run_id, config_file=[str(file) for file in files], **options)
     except Exception as error:

@@ -18,7 +18,7 @@ from brainmri_monai.data.splits import holdout, kfold
 from brainmri_monai.data.stack import ImageError
 from brainmri_monai.data.store import SliceStore
 from brainmri_monai.data.survey import read_patient
-from brainmri_monai.engines.distributed import is_main_process, main_process_first
+from brainmri_monai.engines.distributed import main_process_first
 from brainmri_monai.engines.progress import progress_bar
 from brainmri_monai.engines.run_folder import RunFolder
 from brainmri_monai.errors import BrainMRIError
@@ -37,7 +37,8 @@ def training_patients(
 ) -> Datalist:
     """Find the patients of a training, decode every file once, leave out what is broken, split the rest, and save it.
 
-    When the run's folder holds a datalist, it is used again, provided that the data are the same.
+    When the run's folder holds a datalist, it is used again, provided that the data are the same: so a person may move
+    patients between its parts before the training begins.
 
     Args:
         run: the run's folder; asked first whether it may be used.
@@ -59,15 +60,16 @@ def training_patients(
         patients, problems = decode(found, store, size)
         entries = [entry(patient, found.root) for patient in patients]
         path = run.path / "datalist.json"
-        if path.exists() and (run.record or not is_main_process()):
+        how = {"method": "holdout"} if fold is None else {"method": "kfold", "fold": fold, "folds": folds}
+        how["seed"] = seed
+        if path.exists():
             datalist = Datalist.load(path)
-            run.require_same_data(datalist, digest_of(entries))
+            run.require_same_data(datalist, how, digest_of(entries))
             datalist.root = found.root
             return datalist
         strata = {p.id: (p.type, str(p.grade or "unknown")) for p in patients}
         split = holdout(strata, seed) if fold is None else kfold(strata, folds, fold, seed)
-        how = {"method": "holdout", "seed": seed} if fold is None else {"method": "kfold", "fold": fold, "folds": folds}
-        datalist = Datalist.build(found.root, found.layout, entries, split, how | {"seed": seed}, problems)
+        datalist = Datalist.build(found.root, found.layout, entries, split, how, problems)
         datalist.save(path)
         _print(datalist, problems)
         return datalist

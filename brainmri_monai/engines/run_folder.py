@@ -142,16 +142,24 @@ class RunFolder:
             more = f" (and {len(changed) - 1} more options)" if len(changed) > 1 else ""
             raise self._other_run(f"a run with {key} = {_short(old)}, and now it is {_short(new)}{more}")
 
-    def require_same_data(self, before: Datalist, digest: str) -> None:
+    def require_same_data(self, before: Datalist, how: Mapping[str, Any], digest: str) -> None:
         """
+        Args:
+            before: the datalist in this folder.
+            how: the split that is asked for: method, seed, and fold and folds.
+            digest: of the data that are given.
+
         Raises:
-            BrainMRIError: when the run was made with other data than that of ``digest``.
+            BrainMRIError: when the folder's datalist is of other data or of another split.
         """
         if before.digest != digest:
             raise self._other_run(
                 f"a run on other data ({len(before.entries)} patients of {before.root}, digest {before.digest}; "
                 f"now digest {digest})"
             )
+        asked = {key: before.split.get(key) for key in how}
+        if asked != how:
+            raise self._other_run(f"a datalist with the split {_short(asked)}, and now it is {_short(dict(how))}")
 
     def begin(self, datalist: Datalist) -> None:
         """Seed everything, record the decisions, and write the run as a bundle; or go on with what is recorded.
@@ -166,6 +174,9 @@ class RunFolder:
         if not is_main_process():
             return
         resuming = self.last.exists() and bool(self.record)
+        split = _digest(datalist.parts)
+        if resuming and self.record["digests"]["split"] != split:
+            raise self._other_run("a run with another split: its datalist.json was changed since")
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         self.record = {
             "bundle": self.bundle_name,
@@ -185,7 +196,7 @@ class RunFolder:
             "options": self.options(),
             "digests": {
                 "data": datalist.digest,
-                "split": _digest(datalist.parts),
+                "split": split,
                 "config": _digest(self.raw_config()),
             },
             "notes": datalist.split["notes"],
