@@ -94,9 +94,9 @@ def draw_slices(rng: Generator, kind: str, grade: int, spacing: float = 1.0) -> 
     vessels = draw_vessels(rng, grid, anatomy)
     channels = []
     for modality in MODALITIES:
-        image = render(rng, grid, anatomy, tumour, vessels, look.tissue, modality)
+        image = render(rng, grid, anatomy, tumour, vessels, modality)
         channels.append(np.clip(255 * image / rng.uniform(1.3, 1.7), 0, 255).astype(np.uint8))
-    return np.moveaxis(np.stack(channels, axis=-1), 2, 0), np.moveaxis(tumour.mask, 2, 0)
+    return np.moveaxis(np.stack(channels, axis=-1), 2, 0), np.moveaxis(sum(tumour.values()) > 0.1, 2, 0)
 
 
 def _draw_labels(rng: Generator, patients: int) -> list[tuple[str, int]]:

@@ -9,38 +9,47 @@ from numpy.random import Generator
 
 from brainmri_monai.data.phantom.anatomy import Anatomy, Grid, load_template, smooth_field
 
-__all__ = ["LOOKS", "Lesion", "Look", "Tumour", "draw_lesion", "draw_tumour", "push_aside"]
+__all__ = ["LOOKS", "Lesion", "Look", "draw_lesion", "draw_tumour", "push_aside"]
+
+# Mean volumes in ml, the same for all types: the parts differ in place, arrangement and border, so that a tumour's type
+# is not told by an image's overall brightness.
+VOLUMES = {"dark": 4.0, "enhancing": 10.0, "swollen": 24.0}
 
 
 @dataclass(frozen=True)
 class Look:
-    """What sets one type and grade apart. Lengths in mm; each patient deviates from these means."""
+    """What sets one type and grade apart. Each patient deviates from these means.
+
+    ``pattern`` is how the parts lie:
+    ``ring``: a necrotic core, an enhancing rim around it, infiltrated tissue around both;
+    ``patchy``: calcified or cystic specks and enhancing patches in a mass of tumour;
+    ``solid``: an enhancing mass, with a cleft of fluid toward the brain.
+    """
 
     site: str  # deep, cortical or dural
-    tissue: str  # glial or meningeal: its signal is in contrast.SIGNALS
-    necrosis: float  # share of the volume, in the middle
-    enhancing: float  # share of the living part: 0 none, 1 all of it
-    margin: float  # width of the border
-    roughness: float  # how far the border leaves an ellipsoid
-    oedema: float  # reach in white matter
-    calcium: float = 0.0  # share of the living part
-    cleft: float = 0.0  # fluid between the tumour and the brain
+    pattern: str  # ring, patchy or solid
+    dark: float  # volume relative to VOLUMES; the mean over the grades of a type is 1
+    enhancing: float  # likewise
+    swollen: float  # likewise: tumour that does not enhance, and oedema
+    tumour: float  # share of the swollen volume that is tumour
+    margin: float  # mm, width of the border
+    roughness: float  # mm, how far the border leaves an ellipsoid
 
 
 LOOKS: dict[str, dict[int, Look]] = {
     "astrocytoma": {
-        2: Look("deep", "glial", necrosis=0.00, enhancing=0.02, margin=2.5, roughness=4.0, oedema=7),
-        3: Look("deep", "glial", necrosis=0.08, enhancing=0.35, margin=2.0, roughness=4.0, oedema=10),
-        4: Look("deep", "glial", necrosis=0.40, enhancing=0.85, margin=1.0, roughness=3.0, oedema=15),
+        2: Look("deep", "ring", dark=0.3, enhancing=0.3, swollen=0.9, tumour=0.8, margin=3.0, roughness=3.0),
+        3: Look("deep", "ring", dark=0.9, enhancing=1.0, swollen=1.0, tumour=0.6, margin=2.5, roughness=4.0),
+        4: Look("deep", "ring", dark=1.8, enhancing=1.7, swollen=1.1, tumour=0.3, margin=2.0, roughness=4.0),
     },
     "oligodendroglioma": {
-        2: Look("cortical", "glial", necrosis=0.02, enhancing=0.05, margin=0.8, roughness=3.0, oedema=2, calcium=0.15),
-        3: Look("cortical", "glial", necrosis=0.10, enhancing=0.40, margin=0.8, roughness=4.0, oedema=6, calcium=0.20),
+        2: Look("cortical", "patchy", dark=0.6, enhancing=0.5, swollen=0.9, tumour=0.9, margin=0.8, roughness=3.0),
+        3: Look("cortical", "patchy", dark=1.4, enhancing=1.5, swollen=1.1, tumour=0.7, margin=0.8, roughness=4.0),
     },
     "meningioma": {
-        1: Look("dural", "meningeal", necrosis=0.00, enhancing=1.0, margin=0.4, roughness=0.8, oedema=2, cleft=1.5),
-        2: Look("dural", "meningeal", necrosis=0.04, enhancing=0.95, margin=0.6, roughness=2.5, oedema=8, cleft=1.0),
-        3: Look("dural", "meningeal", necrosis=0.15, enhancing=0.9, margin=1.2, roughness=4.0, oedema=14),
+        1: Look("dural", "solid", dark=0.8, enhancing=1.0, swollen=0.6, tumour=0.0, margin=0.4, roughness=0.8),
+        2: Look("dural", "solid", dark=1.0, enhancing=1.0, swollen=1.0, tumour=0.0, margin=0.6, roughness=2.5),
+        3: Look("dural", "solid", dark=1.2, enhancing=1.0, swollen=1.4, tumour=0.0, margin=1.0, roughness=4.0),
     },
 }
 
@@ -59,26 +68,9 @@ class Lesion:
         return np.sqrt(sum(sum(np.float32(row[j]) * offset[j] for j in range(3)) ** 2 for row in self.shape))
 
 
-@dataclass(frozen=True)
-class Tumour:
-    """The parts of a tumour over a grid, H W D each, from 0 to 1; ``enhancing`` and ``calcium`` are ``living``."""
-
-    living: np.ndarray
-    necrosis: np.ndarray
-    enhancing: np.ndarray
-    calcium: np.ndarray
-    cleft: np.ndarray
-    oedema: np.ndarray
-
-    @property
-    def mask(self) -> np.ndarray:
-        """H W D, boolean: tumour or oedema."""
-        return self.living + self.necrosis + self.oedema > 0.1
-
-
 def draw_lesion(rng: Generator, grid: Grid, coordinates: np.ndarray, look: Look) -> Lesion:
     """Choose place, size and shape. Size and height come from one distribution for all types."""
-    radius = rng.uniform(12, 20)
+    radius = 15.0
     height = rng.uniform(-22, 42)
     template = load_template()
     depth, white = template.depth, template.white
@@ -109,45 +101,56 @@ def push_aside(grid: Grid, coordinates: np.ndarray, lesion: Lesion, strength: fl
     return pushed
 
 
-def draw_tumour(rng: Generator, grid: Grid, anatomy: Anatomy, lesion: Lesion, look: Look) -> Tumour:
-    """Grow the tumour from a noisy distance field; its oedema reaches furthest along white matter."""
+def draw_tumour(rng: Generator, grid: Grid, anatomy: Anatomy, lesion: Lesion, look: Look) -> dict[str, np.ndarray]:
+    """Grow the tumour from noisy distance fields, each part until it has its volume; oedema prefers white matter.
+
+    Returns:
+        The parts by the name of their tissue, H W D each, from 0 to 1. Each lies over those before it.
+    """
     from scipy.ndimage import gaussian_filter
-    from scipy.special import ndtri
 
-    def share(part: float, scale: float) -> np.ndarray:
-        """A random patchy map that covers about ``part`` of the grid."""
-        part = np.clip(part, 1e-6, 1 - 1e-6)
-        return _step(smooth_field(rng, grid, scale) + ndtri(part), 0.25)
-
+    voxel = np.prod(grid.spacing) / 1000  # ml
     brain = anatomy.depth > 0
+    volume = {name: mean * getattr(look, name) * np.exp(rng.normal(0, 0.3)) for name, mean in VOLUMES.items()}
+    inner = volume["dark"] + volume["enhancing"] if look.pattern != "solid" else volume["enhancing"]
+    distance = lesion.distance(grid)
+    fine = smooth_field(rng, grid, 4)
 
-    def vary(value: float) -> float:
-        return float(value * rng.uniform(0.7, 1.3))
+    def grow(distance: np.ndarray, within: np.ndarray, volume: float, margin: float) -> np.ndarray:
+        """What of ``within`` has the least distance, as much as makes up the volume."""
+        return within * _step(_reach(distance[within > 0.5], volume / voxel) - distance, margin)
 
-    rough = vary(look.roughness) * (0.7 * smooth_field(rng, grid, 9) + 0.3 * smooth_field(rng, grid, 4))
-    outside = lesion.distance(grid) - np.float32(lesion.radius) + rough  # mm beyond the border
-    whole = _step(-outside, vary(look.margin)) * brain
+    outside = distance + look.roughness * (0.7 * smooth_field(rng, grid, 9) + 0.3 * fine)
+    core = inner + look.tumour * volume["swollen"]
+    outside -= _reach(outside[brain], core / voxel)  # mm beyond the tumour's border
+    whole = brain * _step(-outside, look.margin)
 
-    inner = lesion.radius * (1 - np.cbrt(min(vary(look.necrosis), 0.8)))
-    dead = _step(-outside - inner + 1.5 * smooth_field(rng, grid, 5), 0.8) if look.necrosis else np.zeros_like(whole)
-    necrosis = whole * dead
-    living = whole - necrosis
-    enhancing = living * share(vary(look.enhancing), 4)
-    calcium = living * share(vary(look.calcium), 2) if look.calcium else np.zeros_like(whole)
-    cleft = (
-        _step(vary(look.cleft) / 2 - abs(outside - look.cleft / 2), 0.5) * brain if look.cleft else np.zeros_like(whole)
-    )
-    cleft = cleft * (1 - whole)
+    white = gaussian_filter(anatomy.white, [2.5 / step for step in grid.spacing])
+    ease = 0.15 + white + 0.2 * np.abs(smooth_field(rng, grid, 7))
+    tissue = brain & (anatomy.fluid < 0.5) & (outside > 0)
+    swelling = grow(np.maximum(outside, 0) / ease, tissue, (1 - look.tumour) * volume["swollen"], 3)
+    oedema = swelling * (1 - anatomy.fluid)
 
-    sigma = [2.0 / s for s in grid.spacing]
-    white = gaussian_filter(anatomy.white, sigma)
-    reach = vary(look.oedema) * (0.15 + 1.1 * white + 0.25 * smooth_field(rng, grid, 7))
-    oedema = _step(reach - np.maximum(outside, 0), 1.5) * brain * (1 - anatomy.fluid) * (1 - whole) * (1 - cleft)
-    return Tumour(living, necrosis, enhancing, calcium, cleft, oedema)
+    if look.pattern == "ring":
+        dark = grow(distance + 3 * fine, whole, volume["dark"], 1)
+        shell = grow(distance + 3 * smooth_field(rng, grid, 5), whole, inner, 1.5)
+        return {"oedema": oedema, "glial": whole, "glial enhancing": shell, "necrosis": dark}
+    if look.pattern == "patchy":
+        dark = grow(smooth_field(rng, grid, 3), whole, volume["dark"], 0.3)
+        patches = grow(smooth_field(rng, grid, 5), whole, volume["enhancing"], 0.3)
+        return {"oedema": oedema, "glial": whole, "glial enhancing": patches, "calcium": dark}
+    cleft = grow(np.maximum(outside, 0), brain & (whole < 0.5), volume["dark"], 0.8)
+    return {"oedema": oedema, "fluid": cleft, "meningeal enhancing": whole}
+
+
+def _reach(distance: np.ndarray, voxels: float) -> np.float32:
+    """The distance within which that many voxels lie."""
+    count = min(int(voxels), distance.size - 1)
+    return np.partition(distance, count)[count]
 
 
 def _step(value: np.ndarray, width: float) -> np.ndarray:
-    """0 below, 1 above zero, with a smooth border of ``width``."""
+    """0 below, 1 above zero, with a smooth border of about ``width``."""
     from scipy.special import expit
 
-    return expit(value / np.float32(width / 2))
+    return expit(value * np.float32(4 / width))
