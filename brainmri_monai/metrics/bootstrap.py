@@ -46,7 +46,7 @@ def paired_bootstrap(
 
     Returns:
         name → ``value``, ``low``, ``high``, ``p``: twice the share of draws on the other side of 0, at least
-        2 / (resamples + 1).
+        2 / (resamples + 1). ``None`` where undefined.
     """
 
     def difference(chosen: NDArray) -> dict[str, float]:
@@ -60,7 +60,7 @@ def paired_bootstrap(
     for name in value:
         drawn = draws[name][np.isfinite(draws[name])]
         beyond = min((drawn <= 0).sum(), (drawn >= 0).sum()) + 1
-        p = min(1.0, 2 * beyond / (len(drawn) + 1))
+        p = min(1.0, 2 * beyond / (len(drawn) + 1)) if len(drawn) else float("nan")
         result[name] = _finite(value=value[name], low=low[name], high=high[name], p=p)
     return result
 
