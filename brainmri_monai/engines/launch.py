@@ -6,6 +6,7 @@ import logging
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ def launch(run_id: str, files: Sequence[Path], options: Mapping[str, Any], proce
     for name in ("scripts", "workflows"):
         logging.getLogger(f"monai.bundle.{name}").setLevel(logging.WARNING)  # they repeat the command line
     if all(bundles_folder() in Path(file).parents for file in files):
-        logging.getLogger("monai.bundle.config_parser").setLevel(logging.ERROR)  # it warns of code by strangers
+        warnings.filterwarnings("ignore", message="parsing config_file")  # it warns of code by strangers
     try:
         run(run_id=run_id, config_file=[str(file) for file in files], **options)
     except Exception as error:
