@@ -90,12 +90,13 @@ class TrainingRecord:
 
     def _add_batch(self, trainer: Engine) -> None:
         output, batch = trainer.state.output, trainer.state.batch
+        self.batch_ended = time.monotonic()
         self.sums["loss"] += output[CommonKeys.LOSS].item()
         self.sums["batches"] += 1
         self.sums["slices"] += float(batch["mask"].sum()) if "mask" in batch else len(batch[CommonKeys.IMAGE])
 
     def _end_epoch(self, trainer: Engine) -> None:
-        seconds = time.monotonic() - self.epoch_started
+        seconds = self.batch_ended - self.epoch_started  # without the validation
         parts = gather([dict(self.sums)])
         sums = {name: sum(part[name] for part in parts) for name in self.sums}
         learning_rate = self.optimizer.param_groups[0]["lr"]

@@ -82,6 +82,7 @@ class TwoStepMIL(nn.Module):
         self, num_types: int, encoder: nn.Module, pool: nn.Module, features: int = 256, dropout: float = 0.2
     ) -> None:
         super().__init__()
+        self.chunk = 32  # slices that are encoded at once in evaluation
         self.encoder = encoder.to(memory_format=torch.channels_last)
         self.head = TwoStepHead(pool, num_types, features, dropout)
 
@@ -104,7 +105,11 @@ class TwoStepMIL(nn.Module):
     def encode(self, image: Tensor, mask: Tensor) -> Tensor:
         """The slices' vectors, B C H W N → B N F; 0 where the mask is False."""
         slices = image.permute(0, 4, 1, 2, 3)[mask]  # M C H W, those that exist: padding costs nothing
-        vectors = self.encoder(slices.contiguous(memory_format=torch.channels_last))  # M F
+        slices = slices.contiguous(memory_format=torch.channels_last)
+        if self.training:
+            vectors = self.encoder(slices)  # M F, all at once for the batch norm
+        else:
+            vectors = torch.cat([self.encoder(part) for part in slices.split(self.chunk)])  # for a bounded memory
         features = torch.zeros(mask.shape + vectors.shape[1:], dtype=vectors.dtype, device=vectors.device)
         features[mask] = vectors
         return features
