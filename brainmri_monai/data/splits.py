@@ -81,12 +81,13 @@ def _deal(strata: Strata, seed: int, shares: Mapping[str, float]) -> dict[str, l
         in_class: Counter[str] = Counter()
         for number, patient in enumerate(members, start=1):
             dealt += 1
-            # what each part lacks of its share: in this class, which counts double, and over all classes so far
+            # what each part lacks of its share: in this class, which counts double, and over all classes so far;
+            # a part that is still empty comes first
             lack = {
                 part: 2 * (share * number - in_class[part]) + share * dealt - len(parts[part])
                 for part, share in shares.items()
             }
-            part = max(lack, key=lambda part: lack[part]) if number > 1 else PARTS[0]
+            part = max(lack, key=lambda part: (not parts[part], lack[part])) if number > 1 else PARTS[0]
             parts[part].append(patient)
             in_class[part] += 1
     return {part: sorted(members) for part, members in parts.items()}
