@@ -14,6 +14,9 @@ from brainmri_monai.errors import BrainMRIError
 
 __all__ = ["replacing", "write_json", "write_text"]
 
+_UMASK = os.umask(0)  # to read it is to set it, for all threads: so once, before there are any
+os.umask(_UMASK)
+
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
@@ -40,7 +43,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         os.close(handle)
         temporary = Path(name)
         yield temporary
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes private files; ours are for colleagues too
+        os.chmod(temporary, 0o666 & ~_UMASK)  # mkstemp makes private files; ours are for colleagues too
         os.replace(temporary, path)
     except OSError as error:
         raise BrainMRIError(
@@ -61,9 +64,3 @@ def write_text(path: str | Path, text: str) -> None:
 def write_json(path: str | Path, content: Any) -> None:
     """Write ``content`` as readable JSON, atomically."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
