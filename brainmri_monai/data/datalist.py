@@ -160,7 +160,8 @@ def _relative(file: Path, root: Path) -> str:
 
 def _file_digest(file: Path) -> str:
     digest = hashlib.sha256()
-    for part in sorted(file.iterdir()) if file.is_dir() else [file]:
+    parts = [part for part in sorted(file.iterdir()) if part.is_file()] if file.is_dir() else [file]
+    for part in parts:
         with part.open("rb") as stream:
             while block := stream.read(1 << 20):
                 digest.update(block)
