@@ -67,7 +67,8 @@ def config_files(root: Path, workflow: str, overrides: Sequence[str] = (), *, po
     missing = next((file for file in files if not file.is_file()), None)
     if missing is not None:
         raise BrainMRIError(f"{missing} is missing: {root} cannot run '{workflow}'.\nTrain again, or restore the file.")
-    for override in overrides:
+    end = 1 if workflow == "evaluate" else len(files)  # evaluate.json has the last word
+    for position, override in enumerate(overrides, start=end):
         candidates = [Path(override), root / "configs" / override, root / "configs" / f"{override}.json"]
         found = next((path for path in candidates if path.is_file()), None)
         if found is None:
@@ -75,7 +76,7 @@ def config_files(root: Path, workflow: str, overrides: Sequence[str] = (), *, po
             raise BrainMRIError(
                 f"no configuration '{override}' in {root / 'configs'}.\nThere are: {', '.join(there)}; or give a file."
             )
-        files.insert(1 if workflow == "evaluate" else len(files), found.resolve())  # evaluate.json has the last word
+        files.insert(position, found.resolve())
     return files
 
 
@@ -90,7 +91,8 @@ def check_options(files: Sequence[Path], options: Mapping[str, Any]) -> None:
         merged |= json.loads(file.read_text(encoding="utf-8"))
     known = [key for key in merged if key not in ("imports", "initialize", "run", *WORKFLOWS)]
     for option in options:
-        if option in RUNNER_OPTIONS or _has(merged, option.replace("::", "#").split("#")):
+        name = option.replace("::", "#")  # which stands there as one key in an override, or in the sections
+        if option in RUNNER_OPTIONS or name in merged or _has(merged, name.split("#")):
             continue
         near = difflib.get_close_matches(option, known, n=1, cutoff=0.5)
         names = [key for key in known if not isinstance(merged[key], (dict, list))]
