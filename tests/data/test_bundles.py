@@ -1,0 +1,124 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from brainmri_monai.data.bundles import absolute, bundle_names, check_options, config_files, find_bundle
+from brainmri_monai.errors import BrainMRIError
+
+MIL = "brain_tumor_mil_classification"
+
+
+@pytest.fixture
+def bundle(tmp_path) -> Path:
+    """A small bundle with three workflows and one override."""
+    configs = {
+        "metadata.json": {"version": "1"},
+        "train.json": {"imports": [], "epochs": 30, "lr": 0.1, "train": {"trainer": {"max_epochs": "@epochs"}}},
+        "evaluate.json": {"bootstrap": 10},
+        "inference.json": {"dataset_dir": "", "handlers": [{"name": "x"}]},
+        "fast.json": {"precision": "auto"},
+        "mean.json": {"network#pool": "mean"},
+    }
+    for name, content in configs.items():
+        path = tmp_path / "tiny" / "configs" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content))
+    return tmp_path / "tiny"
+
+
+def names(files: list[Path]) -> list[str]:
+    return [file.name for file in files]
+
+
+def test_a_bundle_is_found_by_name_and_by_folder(bundle, monkeypatch):
+    assert MIL in bundle_names()
+    assert find_bundle(MIL).name == MIL
+    assert find_bundle(str(bundle)) == bundle
+    monkeypatch.chdir(bundle.parent)
+    assert find_bundle("tiny") == bundle
+
+
+def test_an_unknown_bundle_is_refused_with_the_nearest():
+    with pytest.raises(BrainMRIError, match=f"no bundle or run 'brain_tumor_mil'; did you mean {MIL}"):
+        find_bundle("brain_tumor_mil")
+    with pytest.raises(BrainMRIError, match=f"no bundle or run 'xyz'.\nThere are: .*{MIL}"):
+        find_bundle("xyz")
+
+
+def test_a_workflow_is_made_of_its_configurations(bundle):
+    assert names(config_files(bundle, "training")) == ["train.json"]
+    assert names(config_files(bundle, "evaluate")) == ["train.json", "evaluate.json"]
+    assert names(config_files(bundle, "inference")) == ["inference.json", "fast.json"]
+    assert names(config_files(bundle, "inference", portable=True)) == ["inference.json"]
+
+
+def test_overrides_are_given_by_name_or_path(bundle, tmp_path):
+    own = tmp_path / "own.json"
+    own.write_text("{}")
+    for override in ("mean", "mean.json", str(bundle / "configs/mean.json")):
+        assert names(config_files(bundle, "training", [override])) == ["train.json", "mean.json"]
+    assert config_files(bundle, "training", ["mean", str(own)])[1:] == [bundle / "configs/mean.json", own]
+
+
+def test_the_evaluation_has_the_last_word_and_the_last_override_comes_after_the_others(bundle, tmp_path):
+    (tmp_path / "own.json").write_text("{}")
+    files = config_files(bundle, "evaluate", ["mean", str(tmp_path / "own.json")])
+    assert names(files) == ["train.json", "mean.json", "own.json", "evaluate.json"]
+
+
+def test_an_unknown_override_is_refused_with_those_that_there_are(bundle):
+    with pytest.raises(BrainMRIError, match=r"no configuration 'median' in .*\nThere are: .*mean"):
+        config_files(bundle, "training", ["median"])
+
+
+def test_a_missing_configuration_is_said(bundle):
+    (bundle / "configs/evaluate.json").unlink()
+    with pytest.raises(BrainMRIError, match=r"evaluate.json is missing: .* cannot run 'evaluate'"):
+        config_files(bundle, "evaluate")
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["lr", "train#trainer#max_epochs", "train::trainer", "network#pool", "handlers#0#name", "tracking", "logging_file"],
+)
+def test_known_options_pass(bundle, option):
+    files = [bundle / "configs" / name for name in ("train.json", "inference.json", "mean.json")]
+    check_options(files, {option: 1})
+
+
+@pytest.mark.parametrize(
+    ("option", "nearest"),
+    [("epoch", "did you mean --epochs?"), ("learningrate", "unknown option --learningrate.")],
+)
+def test_an_unknown_option_is_refused_with_the_nearest(bundle, option, nearest):
+    with pytest.raises(BrainMRIError) as error:
+        check_options([bundle / "configs/train.json"], {option: 1})
+    assert nearest in str(error.value)
+    assert "Options: epochs, lr;" in str(error.value)  # those of one value; sections and steps are not listed
+
+
+@pytest.mark.parametrize("option", ["train#trainer#epochs", "handlers#1", "lr#x", "train#"])
+def test_a_part_that_does_not_exist_is_refused(bundle, option):
+    with pytest.raises(BrainMRIError, match="unknown option"):
+        check_options([bundle / "configs/train.json", bundle / "configs/inference.json"], {option: 1})
+
+
+def test_options_of_the_real_bundle_that_the_design_names_exist():
+    files = config_files(find_bundle(MIL), "training")
+    named = "bundle_root dataset_dir output_dir ckpt_dir epochs batch_size lr seed fold precision device fresh"
+    check_options(files, dict.fromkeys(named.split()))
+
+
+def test_paths_become_absolute_from_the_current_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/someone")
+    options = {"dataset_dir": "data/x", "output_dir": "~/runs", "ckpt_dir": "", "pretrained": "a.pt", "metric": "loss"}
+    assert absolute(options | {"epochs": 3}) == {
+        "dataset_dir": str(tmp_path / "data/x"),
+        "output_dir": "/home/someone/runs",
+        "ckpt_dir": "",
+        "pretrained": str(tmp_path / "a.pt"),
+        "metric": "loss",
+        "epochs": 3,
+    }
