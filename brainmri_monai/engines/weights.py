@@ -30,7 +30,7 @@ def load_weights(path: Any, map_location: str | torch.device = "cpu") -> dict[st
         BrainMRIError: when the file is missing or broken, or holds anything else, such as code.
     """
     try:
-        return torch.load(path, map_location=map_location, weights_only=True)
+        state = torch.load(path, map_location=map_location, weights_only=True)
     except FileNotFoundError as error:
         raise BrainMRIError(f"no weights at {path}.\nTrain first, or give the folder of a finished run.") from error
     except UnpicklingError as error:
@@ -38,10 +38,18 @@ def load_weights(path: Any, map_location: str | torch.device = "cpu") -> dict[st
             f"{path} is not loaded: it holds more than tensors and plain types, and could run code.\n"
             "Save the weights as a plain state dict: torch.save(network.state_dict(), path)."
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
+    except Exception as error:  # broken bytes make the unpickler raise nearly anything
+        reason = f"{type(error).__name__}: {error}".splitlines()[0].split(". ")[0]  # then comes unsafe advice
         raise BrainMRIError(
-            f"{path} cannot be read as a checkpoint: {str(error).splitlines()[0]}\nIt may be truncated: copy it again."
+            f"{path} cannot be read as a checkpoint: {reason}.\n"
+            "It may be truncated: copy it again, or give what torch.save(network.state_dict(), path) wrote."
         ) from error
+    if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
+        raise BrainMRIError(
+            f"{path} holds no state dict, but an object of the type {type(state).__name__}.\n"
+            "Save the weights as a plain state dict: torch.save(network.state_dict(), path)."
+        )
+    return state
 
 
 def load_network(network: Network, path: str | Path) -> Network:
@@ -63,7 +71,7 @@ def load_network(network: Network, path: str | Path) -> Network:
             f"{f', and {len(differing) - 1} more' if len(differing) > 1 else ''}.\n"
             "Name the configuration that it was trained with, or use the configs folder of its run."
         )
-    network.load_state_dict(state)
+    network.load_state_dict({name: state[name] for name in ours})  # others, which are no tensors, do no harm
     return network
 
 
