@@ -170,7 +170,12 @@ def _phantom(arguments: argparse.Namespace) -> None:
 
 
 def _options(words: list[str]) -> dict[str, Any]:
-    """``--name value``, ``--name=value`` or a bare ``--name`` (True) → options; values are Python literals or text."""
+    """``--name value``, ``--name=value`` or a bare ``--name`` (True) → options; values are Python literals or text.
+
+    A path is always text: a folder may be called ``2024_01``, which is a number in Python.
+    """
+    from brainmri_monai.data.bundles import is_path
+
     options: dict[str, Any] = {}
     words = list(words)
     while words:
@@ -178,10 +183,13 @@ def _options(words: list[str]) -> dict[str, Any]:
         if not word.startswith("--"):
             raise BrainMRIError(f"unexpected argument '{word}'.\nOptions are given as --name value.")
         name, has_value, value = word[2:].partition("=")
+        name = name.replace("-", "_")
         if not has_value:
             bare = not words or words[0].startswith("--")
+            if bare and is_path(name):
+                raise BrainMRIError(f"--{name} needs a path.\nGive it as --{name} PATH.")
             value = "True" if bare else words.pop(0)
-        options[name.replace("-", "_")] = _value(value)
+        options[name] = value if is_path(name) else _value(value)
     return options
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import brainmri_monai
 from brainmri_monai.errors import BrainMRIError
 
-__all__ = ["WORKFLOWS", "absolute", "bundle_names", "check_options", "config_files", "find_bundle"]
+__all__ = ["WORKFLOWS", "absolute", "bundle_names", "check_options", "config_files", "find_bundle", "is_path"]
 
 # workflow, which is also the id that is run → the configurations that make it up
 WORKFLOWS = {
@@ -105,7 +105,7 @@ def check_options(files: Sequence[Path], options: Mapping[str, Any]) -> None:
 def absolute(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options, with paths made absolute from the current folder."""
     return {
-        key: str(Path(value).expanduser().absolute()) if isinstance(value, str) and value and _is_path(key) else value
+        key: str(Path(value).expanduser().absolute()) if isinstance(value, str) and value and is_path(key) else value
         for key, value in options.items()
     }
 
@@ -121,5 +121,6 @@ def _has(config: Any, path: Sequence[str]) -> bool:
     return True
 
 
-def _is_path(key: str) -> bool:
+def is_path(key: str) -> bool:
+    """Whether the value of an option is a path, by the option's name."""
     return key.endswith(PATH_SUFFIXES)
