@@ -255,9 +255,9 @@ class RunFolder:
         card = self._metadata()
         outputs = card["network_data_format"]["outputs"]["pred"]
         outputs["num_channels"] = len(datalist.types)
-        names = {str(index): name for index, name in enumerate(datalist.types)}
+        outputs["channel_def"] = {str(index): name for index, name in enumerate(datalist.types)}
+        names = ", ".join(f"{index}: {name}" for index, name in enumerate(datalist.types))  # the schema wants text
         card |= {"label_classes": names, "pred_classes": names, "eval_metrics": {}}
-        outputs["channel_def"] = names
         card["data_source"] = f"{datalist.root.name}, {len(datalist.entries)} patients (digest {datalist.digest})"
         write_json(configs / "metadata.json", card)
 
