@@ -118,7 +118,7 @@ class RunFolder:
     @property
     def is_finished(self) -> bool:
         """Whether this run has done all the epochs that are asked for, or stopped early."""
-        done = self.record.get("finished")
+        done = self.record.get("finished") and self.last.exists()
         return bool(done) and (self.record.get("stopped_early", False) or self.record["epochs"] >= self.epochs)
 
     def require_same_run(self) -> None:
@@ -173,6 +173,9 @@ class RunFolder:
             torch.set_num_threads(self.record["threads"])
         if not is_main_process():
             return
+        if self.is_finished:
+            print(f"this run is finished: {self.path} (more --epochs continue it, --fresh starts it over)")
+            return
         resuming = self.last.exists() and bool(self.record)
         split = _digest(datalist.parts)
         if resuming and self.record["digests"]["split"] != split:
@@ -183,9 +186,9 @@ class RunFolder:
             "version": self._metadata()["version"],
             "package": brainmri_monai.__version__,
             "created": now,
-            "finished": None,
             "seconds": 0.0,
             **(self.record if resuming else {}),
+            "finished": None,
             "command": " ".join(["brainmri" if Path(sys.argv[0]).name == "brainmri" else sys.argv[0], *sys.argv[1:]]),
             "seed": self.seed,
             "epochs": self.epochs,
@@ -201,9 +204,6 @@ class RunFolder:
             },
             "notes": datalist.split["notes"],
         }
-        if self.is_finished:
-            print(f"this run is finished: {self.path} (more --epochs continue it, --fresh starts it over)")
-            return
         self._write_bundle(datalist)
         write_json(self.path / "run.json", self.record)
         print(f"{'resuming' if resuming else 'run'}: {self.path}")
