@@ -80,6 +80,8 @@ class TrainingRecord:
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
         self.best, self.history = state["best"], state["history"]
+        if is_main_process():
+            write_json(self.run.path / "history.json", self.history)  # killed before this was written, it lacks a row
         trainer.state.epoch = state["epoch"]
         trainer.state.iteration = state["epoch"] * trainer.state.epoch_length
         self._stop_early(trainer)  # killed between its last epoch and its end
