@@ -28,9 +28,10 @@ __all__ = ["RunFolder", "default_output_dir"]
 # a resumed run may change these: where things lie, how long to train, and what follows from the data
 FREE_OPTIONS = {"bundle_root", "dataset_dir", "output_dir", "ckpt_dir", "epochs", "fresh", "device", "types", "_meta_"}
 PACKAGES = ("torch", "monai", "numpy", "pytorch-ignite", "scikit-learn", "pillow", "nibabel", "itk")
-COPIED = ("evaluate.json", "fast.json", "logging.conf")
+COPIED = ("configs/evaluate.json", "configs/fast.json", "configs/logging.conf", "LICENSE")
 LEFT_BY_A_RUN = ("run.json", "datalist.json", "history.json", "metrics_test.json", "test_predictions.csv")
-LEFT_BY_A_RUN += ("attention.csv", "report.html", "models/model.pt", "models/last.pt", "configs", "figures", "events")
+LEFT_BY_A_RUN += ("attention.csv", "report.html", "figures", "events", "external", "inference")
+WEIGHTS = ("model.pt", "last.pt", "model.ts")
 
 
 def default_output_dir(bundle_root: str | Path, *below: str) -> str:
@@ -261,11 +262,10 @@ class RunFolder:
         card["data_source"] = f"{datalist.root.name}, {len(datalist.entries)} patients (digest {datalist.digest})"
         write_json(configs / "metadata.json", card)
 
-        for name in COPIED:
-            if (self.bundle_root / "configs" / name).exists():
-                shutil.copyfile(self.bundle_root / "configs" / name, configs / name)
-        if (self.bundle_root / "LICENSE").exists():
-            shutil.copyfile(self.bundle_root / "LICENSE", self.path / "LICENSE")
+        if self.bundle_root != self.path:  # a run that goes on from its own folder has them
+            for name in COPIED:
+                if (self.bundle_root / name).exists():
+                    shutil.copyfile(self.bundle_root / name, self.path / name)
 
     def _metadata(self) -> dict[str, Any]:
         return json.loads((self.bundle_root / "configs/metadata.json").read_text(encoding="utf-8"))
@@ -280,8 +280,7 @@ class RunFolder:
             ) from error
 
     def _clear(self) -> None:
-        for name in LEFT_BY_A_RUN:
-            path = self.path / name
+        for path in [*(self.path / name for name in LEFT_BY_A_RUN), *(self.ckpt_dir / name for name in WEIGHTS)]:
             if path.is_dir():
                 shutil.rmtree(path)
             else:
