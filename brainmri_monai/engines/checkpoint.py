@@ -91,11 +91,11 @@ class TrainingRecord:
         self.epoch_started = time.monotonic()
 
     def _add_batch(self, trainer: Engine) -> None:
-        output, batch = trainer.state.output, trainer.state.batch
+        samples = trainer.state.batch  # decollated, as the output is: each of its items holds the loss of the batch
         self.batch_ended = time.monotonic()
-        self.sums["loss"] += output[CommonKeys.LOSS].item()
+        self.sums["loss"] += float(trainer.state.output[0][CommonKeys.LOSS])
         self.sums["batches"] += 1
-        self.sums["slices"] += float(batch["mask"].sum()) if "mask" in batch else len(batch[CommonKeys.IMAGE])
+        self.sums["slices"] += sum(int(sample["mask"].sum()) if "mask" in sample else 1 for sample in samples)
 
     def _end_epoch(self, trainer: Engine) -> None:
         seconds = self.batch_ended - self.epoch_started  # without the validation
