@@ -26,7 +26,8 @@ from brainmri_monai.files import write_json
 __all__ = ["RunFolder", "default_output_dir"]
 
 # a resumed run may change these: where things lie, how long to train, and what follows from the data
-FREE_OPTIONS = {"bundle_root", "dataset_dir", "output_dir", "ckpt_dir", "epochs", "fresh", "device", "types", "_meta_"}
+FREE_OPTIONS = {"bundle_root", "dataset_dir", "output_dir", "ckpt_dir", "cache_dir", "epochs", "fresh"}
+FREE_OPTIONS |= {"device", "types", "_meta_"}
 PACKAGES = ("torch", "monai", "numpy", "pytorch-ignite", "scikit-learn", "pillow", "nibabel", "itk")
 COPIED = ("configs/evaluate.json", "configs/fast.json", "configs/logging.conf", "LICENSE")
 LEFT_BY_A_RUN = ("run.json", "datalist.json", "history.json", "metrics_test.json", "test_predictions.csv")
@@ -246,7 +247,7 @@ class RunFolder:
         filled = {"bundle_root": ".", "types": datalist.types}
         train = self.raw_config() | filled | {"dataset_dir": "", "output_dir": "@bundle_root"}
         if self.ckpt_dir != self.path / "models":
-            train["ckpt_dir"] = str(self.ckpt_dir)
+            filled["ckpt_dir"] = train["ckpt_dir"] = str(self.ckpt_dir)
         write_json(configs / "train.json", train)
 
         inference = json.loads((self.bundle_root / "configs/inference.json").read_text(encoding="utf-8")) | filled
