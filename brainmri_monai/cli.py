@@ -32,14 +32,14 @@ def main(arguments: list[str] | None = None) -> int:
     known.rest = rest
     try:
         return known.do(known) or 0
-    except BrainMRIError as error:
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (BrainMRIError, OSError) as error:  # an OSError names the file and the reason
         if known.debug:
             raise
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except KeyboardInterrupt:
         print("\ninterrupted; the same command goes on from the last finished epoch", file=sys.stderr)
         return 130

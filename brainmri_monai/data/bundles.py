@@ -84,11 +84,15 @@ def check_options(files: Sequence[Path], options: Mapping[str, Any]) -> None:
     """MONAI's runner takes unknown options in silence; here they are refused.
 
     Raises:
-        BrainMRIError: for an option that the configurations do not have; suggests the nearest.
+        BrainMRIError: for an option that the configurations do not have, suggesting the nearest; or when a
+            configuration is no JSON.
     """
     merged: dict[str, Any] = {}
     for file in files:
-        merged |= json.loads(file.read_text(encoding="utf-8"))
+        try:
+            merged |= json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise BrainMRIError(f"{file} is not valid JSON: {error}.\nCorrect or restore the file.") from error
     known = [key for key in merged if key not in ("imports", "initialize", "run", *WORKFLOWS)]
     for option in options:
         name = option.replace("::", "#")  # which stands there as one key in an override, or in the sections
