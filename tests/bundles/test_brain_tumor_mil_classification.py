@@ -334,6 +334,16 @@ def test_export_command_writes_beside_the_weights(moved_run, brainmri):
     assert torch.jit.load(moved_run / "models/model.ts")
 
 
+@pytest.mark.usefixtures("no_report")
+def test_weights_may_lie_elsewhere(cohort, launch_training, launch_evaluate, brainmri, tmp_path):
+    run = launch_training(cohort, tmp_path / "run", ckpt_dir=str(tmp_path / "weights"))
+    launch_evaluate(run)
+    for words in (["export"], ["inference", "--dataset_dir", next(cohort.glob("*/*")), "--mc_samples", "2"]):
+        code, _, err = brainmri("run", run, *words)
+        assert code == 0, err
+    assert not (run / "models/model.pt").exists()
+
+
 # overrides and odd cohorts --------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,297 @@
+"""What a user can get wrong: each is told in three lines, or reported and left out; never a traceback."""
+
+import gzip
+import json
+import pickle
+import shutil
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+BUNDLE = "brain_tumor_mil_classification"
+PARTS = ("training", "validation", "test")
+
+
+def read(path: Path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def assert_told(result: tuple[int, str, str], *said: str) -> None:
+    """Exit code 2, and an error of at most three lines that holds these words."""
+    code, _, err = result
+    assert code == 2, err
+    assert "Traceback" not in err
+    message = err[err.index("error: ") :]
+    assert len(message.splitlines()) <= 3, message
+    for words in said:
+        assert words in message
+
+
+@pytest.fixture
+def train(brainmri, no_report, tmp_path):
+    """``brainmri run … training`` for one epoch on tiny slices, into ``tmp_path/run``."""
+
+    def train(dataset_dir, *words):
+        options = ["--epochs", 1, "--image_size", 32, "--bag_size", 3, "--output_dir", tmp_path / "run"]
+        return brainmri("run", BUNDLE, "training", "--dataset_dir", dataset_dir, *options, *words)
+
+    return train
+
+
+@pytest.fixture
+def data(cohort, tmp_path) -> Path:
+    """A copy of the cohort, to be spoiled."""
+    return shutil.copytree(cohort, tmp_path / "data")
+
+
+# words ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["training", "--epoch", "3"], "unknown option --epoch; did you mean --epochs?"),
+        (["training", "--batchsize", "3"], "did you mean --batch_size?"),
+        (["evaluate", "--mc_sample", "3"], "did you mean --mc_samples?"),
+        (["inference", "--data_dir", "x"], "did you mean --dataset_dir?"),
+        (["export", "--out", "x"], "The option is --output_dir."),
+        (["training", "--train#trainr#max_epochs", "3"], "unknown option --train#trainr#max_epochs"),
+        (["training", "--config", "attention"], "no configuration 'attention'"),
+        (["training"], "no data set given"),
+        (["inference", "--types", "['a','b']"], "nothing to predict"),
+    ],
+)
+def test_mistyped_command_is_told(brainmri, words, said):
+    assert_told(brainmri("run", BUNDLE, *words), said)
+
+
+def test_unknown_bundle_is_told_with_the_nearest(brainmri):
+    assert_told(brainmri("run", "brain_tumour_classification", "training"), f"did you mean {BUNDLE}?")
+    assert_told(brainmri("crossval", "nonsense", "--output_dir", "x"), "no bundle or run 'nonsense'", BUNDLE)
+
+
+def test_evaluating_what_was_never_trained_is_told(brainmri, tmp_path):
+    result = brainmri("run", BUNDLE, "evaluate", "--output_dir", tmp_path)
+    assert_told(result, f"no datalist.json in {tmp_path}")
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (("--precision", "float17"), "precision 'float17' is not one of auto, bfloat16, float32"),
+        (("--metric", "val_auc"), "metric 'val_auc' cannot choose the best epoch"),
+        (("--bag_policy", "best"), "policy must be one of uniform, first, center, random, all, got 'best'"),
+        (("--batch_size", "0"), "batch_size"),
+        (("--lr", "fast"), "optimizer in "),
+        (("--fold", "7"), "fold 7 asked for, of 5 folds"),
+        (("--fold", "0", "--folds", "99"), "99 folds asked for, and there are 24 patients"),
+        (("--pretrained", "nowhere.pt", "--config", "mobilenet"), "no weights at"),
+    ],
+)
+def test_bad_value_of_an_option_is_told(train, cohort, option, said):
+    assert_told(train(cohort, *option), said)
+
+
+@pytest.mark.parametrize("folds", [1, 99])
+def test_number_of_folds_that_cannot_be_is_told(brainmri, cohort, tmp_path, folds):
+    words = ["crossval", BUNDLE, "--dataset_dir", cohort, "--folds", folds, "--output_dir", tmp_path]
+    assert_told(brainmri(*words, "--image_size", 32), f"{folds} folds asked for")
+
+
+def test_option_that_crossval_sets_is_told(brainmri, cohort, tmp_path):
+    words = ["crossval", BUNDLE, "--dataset_dir", cohort, "--output_dir", tmp_path]
+    assert_told(brainmri(*words, "--fold", 1), "--fold is set by crossval itself")
+
+
+def test_mistake_in_a_configuration_names_key_and_file(brainmri, bundle, cohort, tmp_path):
+    mine = shutil.copytree(bundle, tmp_path / "mine")
+    config = mine / "configs/train.json"
+    content = read(config)
+    content["optimizer"]["_target_"] = "torch.optim.AdamV"
+    config.write_text(json.dumps(content), encoding="utf-8")
+    words = ["--dataset_dir", cohort, "--output_dir", tmp_path / "run", "--image_size", 32]
+    assert_told(brainmri("run", mine, "training", *words), "optimizer", str(config), "AdamV")
+    config.write_text("{", encoding="utf-8")
+    assert_told(brainmri("run", mine, "training", *words), str(config))
+
+
+def test_monais_own_runner_ends_with_the_same_words(monai_bundle, bundle, tmp_path):
+    (tmp_path / "empty").mkdir()
+    options = {"config_file": "configs/train.json", "dataset_dir": tmp_path / "empty", "output_dir": tmp_path / "run"}
+    done = monai_bundle(bundle, "run", "training", **options)
+    assert done.returncode != 0
+    last = done.stderr.rstrip().splitlines()[-3:]
+    assert any(str(tmp_path / "empty") in line for line in last), done.stderr
+
+
+# data sets ------------------------------------------------------------------------------------------------------------
+
+
+def test_missing_and_empty_folders_are_told(train, brainmri, tmp_path):
+    (tmp_path / "empty").mkdir()
+    for folder in ("empty", "nowhere"):
+        assert_told(train(tmp_path / folder), str(tmp_path / folder))
+        result = brainmri("run", BUNDLE, "inference", "--dataset_dir", tmp_path / folder, "--types", "['a','b']")
+        assert_told(result, str(tmp_path / folder))
+
+
+def test_one_class_only_is_told(train, write_cohort, tmp_path):
+    data = write_cohort(tmp_path / "data", {"astrocytoma-g2": 3, "astrocytoma-g3": 3})
+    assert_told(train(data), "at least two classes are needed", "astrocytoma 6")
+
+
+def test_one_patient_of_a_class_is_told(train, write_cohort, tmp_path):
+    data = write_cohort(tmp_path / "data", {"astrocytoma-g2": 5, "meningioma-g1": 1})
+    assert_told(train(data), "every class needs two patients", "meningioma")
+
+
+def test_two_patients_of_each_class_are_told(train, write_cohort, tmp_path):
+    """Nobody is left for the validation, which chooses the best epoch."""
+    data = write_cohort(tmp_path / "data", {"astrocytoma-g2": 2, "meningioma-g1": 2})
+    code, _, err = train(data)
+    assert "Traceback" not in err
+    if code:
+        assert_told((code, "", err), "patients")
+
+
+def test_data_without_one_good_patient_are_told(train, data):
+    for file in data.glob("*/*/*.png"):
+        file.write_bytes(b"no picture")
+    assert_told(train(data), f"no patient in {data} can be read", "brainmri check")
+
+
+def spoil_text(folder: Path) -> Path:
+    (folder / "2.png").write_text("These are not the pixels that you are looking for.\n" * 9, encoding="utf-8")
+    return folder / "2.png"
+
+
+def spoil_png(folder: Path) -> Path:
+    file = folder / "2.png"
+    file.write_bytes(file.read_bytes()[:200])
+    return file
+
+
+def spoil_jpg(folder: Path) -> Path:
+    file = folder / "9.jpg"
+    with Image.open(folder / "2.png") as picture:
+        picture.save(file)
+    file.write_bytes(file.read_bytes()[:400])
+    return file
+
+
+def spoil_tiny(folder: Path) -> Path:
+    Image.new("L", (1, 1)).save(folder / "2.png")
+    return folder / "2.png"
+
+
+def spoil_empty(folder: Path) -> Path:
+    (folder / "2.png").write_bytes(b"")
+    return folder / "2.png"
+
+
+@pytest.mark.parametrize("spoil", [spoil_text, spoil_png, spoil_jpg, spoil_tiny, spoil_empty])
+def test_broken_slice_is_left_out_and_recorded(train, data, tmp_path, spoil):
+    broken = spoil(data / "astrocytoma-g2/P01").relative_to(data).as_posix()
+    code, out, err = train(data)
+    assert code == 0, err
+    assert f"left out: {broken}: " in out
+    datalist = read(tmp_path / "run/datalist.json")
+    (excluded,) = datalist["excluded"]
+    assert excluded["where"] == broken
+    assert excluded["what"]
+    assert excluded["remedy"]
+    (patient,) = [entry for part in PARTS for entry in datalist[part] if entry["id"] == "P01"]
+    assert broken not in patient["image"]
+    assert len(patient["image"]) >= 4
+
+
+@pytest.mark.parametrize("kind", ["truncated", "nan", "text"])
+def test_broken_volume_is_left_out_and_recorded(train, data, tmp_path, kind):
+    folder = data / "astrocytoma-g2/P01"
+    shutil.rmtree(folder)
+    folder.mkdir()
+    volume = np.random.default_rng(0).random((40, 44, 5), dtype=np.float32)
+    volume[0, 0, 0] = np.nan if kind == "nan" else 0
+    file = folder / "scan.nii.gz"
+    nib.save(nib.Nifti1Image(volume, np.eye(4)), file)
+    if kind == "truncated":
+        file.write_bytes(file.read_bytes()[:5000])
+    elif kind == "text":
+        file.write_bytes(gzip.compress(b"text" * 500))
+    code, out, err = train(data)
+    assert code == 0, err
+    assert "left out: astrocytoma-g2/P01" in out
+    datalist = read(tmp_path / "run/datalist.json")
+    assert "P01" not in [entry["id"] for part in PARTS for entry in datalist[part]]
+    assert sum(len(datalist[part]) for part in PARTS) == 23
+    assert datalist["excluded"][0]["where"].startswith("astrocytoma-g2/P01")
+
+
+def test_wrong_folders_are_left_out_and_recorded(train, data, tmp_path):
+    shutil.copytree(data / "astrocytoma-g2/P01", data / "meningioma-g1/P01")  # one patient under two labels
+    shutil.copytree(data / "meningioma-g1/P03", data / "meningioma/Q1")
+    shutil.copytree(data / "meningioma-g1/P03", data / "meningioma-g5/Q2")
+    shutil.copytree(data / "meningioma-g1/P03", data / "meningioma-g0/Q3")
+    (data / "meningioma-g1/Q4").mkdir()
+    code, _, err = train(data)
+    assert code == 0, err
+    datalist = read(tmp_path / "run/datalist.json")
+    ids = {entry["id"] for part in PARTS for entry in datalist[part]}
+    assert len(ids) == 23
+    assert not ids & {"P01", "Q1", "Q2", "Q3", "Q4"}
+    recorded = " ".join(entry["where"] + entry["what"] for entry in datalist["excluded"])
+    for name in ("P01", "meningioma-g5", "meningioma-g0", "Q4"):
+        assert name in recorded
+
+
+# weights --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def run(trained_run, tmp_path) -> Path:
+    """A copy of a finished run, to be spoiled."""
+    return shutil.copytree(trained_run, tmp_path / "run")
+
+
+class Code:
+    def __reduce__(self):
+        return (Path.touch, (Path("was_run"),))
+
+
+@pytest.mark.parametrize("workflow", ["evaluate", "inference", "export"])
+@pytest.mark.parametrize("kind", ["other network", "code", "truncated", "text", "missing", "code in a zip"])
+def test_weights_that_cannot_be_loaded_are_told(brainmri, run, cohort, tmp_path, monkeypatch, kind, workflow):
+    monkeypatch.chdir(tmp_path)
+    weights = run / "models/model.pt"
+    if kind == "other network":
+        state = torch.load(weights, weights_only=True)
+        state["encoder.0.weight"] = state["encoder.0.weight"][:16]
+        torch.save(state, weights)
+    elif kind == "code":
+        weights.write_bytes(pickle.dumps({"encoder.0.weight": Code()}))
+    elif kind == "code in a zip":
+        torch.save({"encoder.0.weight": Code()}, weights)
+    elif kind == "truncated":
+        weights.write_bytes(weights.read_bytes()[:10000])
+    elif kind == "text":
+        weights.write_text("weights", encoding="utf-8")
+    else:
+        weights.unlink()
+    words = ["run", run, workflow, *(["--dataset_dir", cohort] if workflow == "inference" else [])]
+    result = brainmri(*words)
+    assert not (tmp_path / "was_run").exists()
+    assert_told(result, str(weights))
+
+
+def test_export_that_cannot_be_written_is_told(brainmri, trained_run, tmp_path):
+    (tmp_path / "file").touch()
+    assert_told(brainmri("run", trained_run, "export", "--output_dir", tmp_path / "file"), str(tmp_path / "file"))
+
+
+def test_run_evaluated_with_another_network_is_told(brainmri, run, cohort):
+    words = ["--config", "gated", "--dataset_dir", cohort, "--output_dir", run, "--image_size", 32]
+    assert_told(brainmri("run", BUNDLE, "evaluate", *words), "holds another network", "head.pool")
