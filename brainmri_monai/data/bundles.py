@@ -84,15 +84,12 @@ def check_options(files: Sequence[Path], options: Mapping[str, Any]) -> None:
     """MONAI's runner takes unknown options in silence; here they are refused.
 
     Raises:
-        BrainMRIError: for an option that the configurations do not have, suggesting the nearest; or when a
-            configuration is no JSON.
+        BrainMRIError: for an option that the configurations do not have; suggests the nearest. For a configuration
+            that is not JSON, too.
     """
     merged: dict[str, Any] = {}
     for file in files:
-        try:
-            merged |= json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise BrainMRIError(f"{file} is not valid JSON: {error}.\nCorrect or restore the file.") from error
+        merged |= _read(file)
     known = [key for key in merged if key not in ("imports", "initialize", "run", *WORKFLOWS)]
     for option in options:
         name = option.replace("::", "#")  # which stands there as one key in an override, or in the sections
@@ -112,6 +109,16 @@ def absolute(options: Mapping[str, Any]) -> dict[str, Any]:
         key: str(Path(value).expanduser().absolute()) if isinstance(value, str) and value and is_path(key) else value
         for key, value in options.items()
     }
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BrainMRIError(f"the configuration {file} is not JSON: {error}.\nCorrect this place.") from error
+    if not isinstance(config, dict):
+        raise BrainMRIError(f"the configuration {file} holds a {type(config).__name__}.\nGive ids and their values.")
+    return config
 
 
 def _has(config: Any, path: Sequence[str]) -> bool:

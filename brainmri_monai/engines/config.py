@@ -53,8 +53,12 @@ def without_tracking(config: dict[str, Any]) -> dict[str, Any]:
     for section in config.values():
         handlers = section.get("handlers") if isinstance(section, dict) else None
         if isinstance(handlers, list):
-            section["handlers"] = [h for h in handlers if not str(h.get("_target_", "")).endswith("MLFlowHandler")]
+            section["handlers"] = [handler for handler in handlers if not _tracks(handler)]
     return config
+
+
+def _tracks(handler: Any) -> bool:
+    return isinstance(handler, dict) and str(handler.get("_target_", "")).endswith("MLFlowHandler")
 
 
 def differences(before: Any, now: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:

@@ -64,13 +64,21 @@ def unwrapped(error: BaseException, files: Sequence[Path]) -> BaseException:
     keys = [key for cause in chain for key in _resolving(cause)]
     if not keys:
         return error
-    innermost = keys[-1]
-    file = next((f for f in reversed(files) if innermost.split("::")[0] in f.read_text(encoding="utf-8")), files[0])
+    key = keys[-1].replace("::", "#")
+    file = next((file for file in reversed(files) if _sets(file, key)), files[0])
     reason = " ".join(str(chain[-1]).split()) or type(chain[-1]).__name__
     return BrainMRIError(
-        f"{innermost.replace('::', '#')} in {file} failed: {type(chain[-1]).__name__}: {reason[:300]}\n"
+        f"{key} in {file} failed: {type(chain[-1]).__name__}: {reason[:300]}\n"
         "Correct this part of the configuration or the option that changes it; --debug shows the whole trace."
     )
+
+
+def _sets(file: Path, key: str) -> bool:
+    """Whether a configuration has the item of an id, as a whole or as a part: an override may name either."""
+    from monai.bundle import ConfigParser
+
+    names = (name.lstrip("+") for name in ConfigParser.load_config_file(file))
+    return any(f"{key}#".startswith(f"{name}#") or name.startswith(f"{key}#") for name in names)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

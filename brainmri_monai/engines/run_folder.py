@@ -245,7 +245,8 @@ class RunFolder:
         """``configs/``: this run as a bundle, with its own classes, network and sizes filled in."""
         configs = self.path / "configs"
         filled = {"bundle_root": ".", "types": datalist.types}
-        train = self.raw_config() | filled | {"dataset_dir": "", "output_dir": "@bundle_root"}
+        train = self.raw_config() | filled
+        train |= {"dataset_dir": "", "output_dir": "@bundle_root", "fresh": False}  # or its own run would be deleted
         if self.ckpt_dir != self.path / "models":
             filled["ckpt_dir"] = train["ckpt_dir"] = str(self.ckpt_dir)
         write_json(configs / "train.json", train)
