@@ -104,14 +104,21 @@ class TrainingRecord:
         learning_rate = self.optimizer.param_groups[0]["lr"]
         self.scheduler.step()
         metrics = {name: float(value) for name, value in self.evaluator.state.metrics.items()}
-        if self.metric not in metrics:
+        train_loss = sums["loss"] / sums["batches"]
+        if not math.isfinite(train_loss):
             raise BrainMRIError(
-                f"metric '{self.metric}' cannot choose the best epoch: the validation gives {', '.join(metrics)}.\n"
+                f"the training loss became {train_loss} in epoch {trainer.state.epoch}: the weights are lost.\n"
+                "Lower --lr or --max_grad_norm, or give --precision float32; and --fresh, to start over."
+            )
+        defined = [name for name, value in metrics.items() if math.isfinite(value)]  # without classes that are absent
+        if self.metric not in defined:
+            raise BrainMRIError(
+                f"metric '{self.metric}' cannot choose the best epoch: the validation gives {', '.join(defined)}.\n"
                 "Give one of these with --metric."
             )
         row = {
             "epoch": trainer.state.epoch,
-            "train_loss": sums["loss"] / sums["batches"],
+            "train_loss": train_loss,
             **{f"val_{name}": value if math.isfinite(value) else None for name, value in metrics.items()},
             "lr": learning_rate,
             "seconds": round(seconds, 3),
@@ -120,7 +127,7 @@ class TrainingRecord:
         self.history.append(row)
         value = metrics[self.metric]
         better = value < self.best["value"] if self.lower_is_better else value > self.best["value"]
-        if better:  # never with NaN
+        if better:
             self.best = {"epoch": trainer.state.epoch, "value": value}
         if is_main_process():
             if better or not self.run.best.exists():
