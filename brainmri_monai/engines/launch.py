@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from brainmri_monai.data.bundles import bundles_folder
+from brainmri_monai.data.bundles import bundles_folder, is_path
 from brainmri_monai.errors import BrainMRIError
 
 __all__ = ["command_line", "launch", "unwrapped"]
@@ -37,6 +37,12 @@ def launch(run_id: str, files: Sequence[Path], options: Mapping[str, Any], proce
             key, the file and the reason.
         SystemExit: with the exit code of torchrun, or of an inference in which cases failed.
     """
+    for key, value in options.items():
+        if is_path(key) and any(separator in str(value) for separator in ("#", "::")):
+            raise BrainMRIError(
+                f"--{key} {value}: MONAI's configurations take # and :: for the separators of their ids.\n"
+                "Give a path without them; a link to the folder will do."
+            )
     if processes > 1:
         environment = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // processes)), **os.environ}
         code = subprocess.run(command_line(run_id, files, options, processes), env=environment, check=False).returncode

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from monai.bundle import ConfigParser
 
-from brainmri_monai.engines.launch import command_line, unwrapped
+from brainmri_monai.engines.launch import command_line, launch, unwrapped
 from brainmri_monai.errors import BrainMRIError
 
 
@@ -86,3 +86,10 @@ def test_several_processes_go_through_torchrun():
     assert command[1:8] == [
         *["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "monai.bundle", "run"],
     ]
+
+
+@pytest.mark.parametrize("path", ["/data/patient #3", "/data/a::b"])
+def test_a_path_that_monai_would_change_is_refused(path):
+    with pytest.raises(BrainMRIError, match=r"MONAI's configurations take # and ::") as error:
+        launch("training", [], {"epochs": 3, "output_dir": path})
+    assert f"--output_dir {path}" in str(error.value)
