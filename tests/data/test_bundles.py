@@ -124,7 +124,8 @@ def test_paths_become_absolute_from_the_current_folder(tmp_path, monkeypatch):
     }
 
 
-def test_a_configuration_that_is_no_json_is_said(tmp_path):
-    (tmp_path / "own.json").write_text("{,}")
-    with pytest.raises(BrainMRIError, match=r"own.json is not valid JSON: .*line 1 column 2"):
+@pytest.mark.parametrize(("text", "said"), [("{,}", "is not JSON: .*line 1 column 2"), ("[1]", "holds a list")])
+def test_a_configuration_that_is_none_is_said(tmp_path, text, said):
+    (tmp_path / "own.json").write_text(text)
+    with pytest.raises(BrainMRIError, match=f"own.json {said}"):
         check_options([tmp_path / "own.json"], {})
