@@ -256,6 +256,9 @@ class RunFolder:
         write_json(configs / "inference.json", inference)
 
         card = self._metadata()
+        size = self.options().get("image_size")
+        if size:
+            card["network_data_format"]["inputs"]["image"]["spatial_shape"][:2] = [size, size]
         outputs = card["network_data_format"]["outputs"]["pred"]
         outputs["num_channels"] = len(datalist.types)
         outputs["channel_def"] = {str(index): name for index, name in enumerate(datalist.types)}
