@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from brainmri_monai.data.patients import Patient, Problem
+from brainmri_monai.data.patients import Patient, PatientSet, Problem
 from brainmri_monai.data.splits import PARTS, Split
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.files import write_json
@@ -110,6 +110,14 @@ class Datalist:
     def digest(self) -> str:
         """Of the data: it changes with any image, label or patient, and not with the folder that they lie in."""
         return digest_of(self.entries)
+
+    def patients(self) -> PatientSet:
+        """The patients again, with the files that the entries name."""
+        patients = [
+            Patient(e["id"], e["type"], e["grade"], tuple(self.root / file for file in e["image"]))
+            for e in self.entries
+        ]
+        return PatientSet(self.root, self.layout, patients, [])
 
     def samples(self, part: str) -> list[dict[str, Any]]:
         """What a MONAI data set takes: ``id``, ``image`` (absolute paths) and ``label``, [type, grade - 1 or -1]."""

@@ -29,16 +29,16 @@ class SliceStore:
         self.folder = Path(folder)
         self.recipe = recipe
 
-    def path(self, image: Sequence[str | Path]) -> Path:
+    def path(self, image: str | Path | Sequence[str | Path]) -> Path:
         """Where the array of ``image``, a patient's files, lies or would lie."""
         digest = hashlib.sha256(self.recipe.encode())
-        for file in map(Path, image):
+        for file in map(Path, [image] if isinstance(image, (str, Path)) else image):
             for found in sorted(file.iterdir()) if file.is_dir() else [file]:
                 status = found.stat()
                 digest.update(f"{found}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
         return self.folder / f"{digest.hexdigest()[:32]}.npy"
 
-    def get(self, image: Sequence[str | Path], make: Callable[[Sequence[str | Path]], np.ndarray]) -> np.ndarray:
+    def get(self, image: str | Path | Sequence[str | Path], make: Callable[..., np.ndarray]) -> np.ndarray:
         """The array of ``image``: from the store, else made by ``make`` and stored.
 
         Returns:

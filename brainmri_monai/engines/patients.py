@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -67,6 +68,7 @@ def training_patients(
             run.require_same_data(datalist, how, digest_of(entries))
             datalist.root = found.root
             return datalist
+        _require_plain_names({p.type for p in patients})
         strata = {p.id: (p.type, str(p.grade or "unknown")) for p in patients}
         split = holdout(strata, seed) if fold is None else kfold(strata, folds, fold, seed)
         datalist = Datalist.build(found.root, found.layout, entries, split, how, problems)
@@ -91,7 +93,7 @@ def tested_patients(run: RunFolder, dataset_dir: str | Path, store: SliceStore, 
         BrainMRIError: when the other data set holds a patient or an image that the run was trained on.
     """
     datalist = Datalist.load(run.path / "datalist.json")
-    found = find_patients(dataset_dir if str(dataset_dir) else datalist.root)
+    found = find_patients(dataset_dir) if str(dataset_dir) else datalist.patients()
     patients, _ = decode(found, store, size)
     entries = [entry(patient, found.root) for patient in patients]
     if digest_of(entries) == datalist.digest:
@@ -179,6 +181,16 @@ def _decode(patient: Patient, store: SliceStore, size: int, root: Path) -> tuple
             return None, problems
         store.get(reading.patient.image, lambda image: prepare_slices(image, size))
         return reading.patient, problems
+
+
+def _require_plain_names(types: Iterable[str]) -> None:
+    """The columns ``p_<type>``, ``p_grade_<g>`` and ``p_<type>_g<g>`` of the predictions must not be taken for others."""
+    for name in types:
+        if re.fullmatch(r"(.*_g|grade_)[1-4]", name):
+            raise BrainMRIError(
+                f"the type '{name}' looks like a grade, and its column in the predictions could not be told apart.\n"
+                "Rename the type."
+            )
 
 
 def _refuse_leak(entries: Iterable[dict[str, Any]], used: Iterable[dict[str, Any]], root: Path) -> None:

@@ -123,12 +123,13 @@ def score(
         predictions = probabilities.argmax(axis=1)
         absent = [name for c, name in enumerate(classes) if not (labels == c).any()]
         prefix = f"{task}_"
+        own = folds if folds is None or task == "type" else folds[answers.grade_labels >= 0]
         tasks[task] = {
             "classes": classes,
             "absent": absent,
             "n": len(labels),
             **{name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)},
-            "per_class": class_scores(labels, probabilities, predictions, classes),
+            "per_class": _per_class(labels, probabilities, classes, own),
             "confusion": confusion_matrix(labels, predictions, len(classes)).tolist(),
         }
         if absent and task in ("type", "grade_end2end"):
@@ -140,3 +141,21 @@ def score(
         "tasks": tasks,
         "end2end_all_correct": values["end2end_all_correct"],
     }
+
+
+def _per_class(
+    labels: NDArray, probabilities: NDArray, classes: list[str], folds: NDArray | None
+) -> dict[str, dict[str, float | None]]:
+    """Scores of each class; the ranking ones within each fold, averaged."""
+    predictions = probabilities.argmax(axis=1)
+    scores = class_scores(labels, probabilities, predictions, classes)
+    if folds is not None:
+        by_fold = [
+            class_scores(labels[chosen], probabilities[chosen], predictions[chosen], classes)
+            for chosen in (folds == fold for fold in np.unique(folds))
+        ]
+        for name in classes:
+            for ranking in ("roc_auc", "average_precision"):
+                values = [fold[name][ranking] for fold in by_fold if fold[name][ranking] is not None]
+                scores[name][ranking] = float(np.mean(values)) if values else None
+    return scores
