@@ -184,7 +184,7 @@ def _decode(patient: Patient, store: SliceStore, size: int, root: Path) -> tuple
 
 
 def _require_plain_names(types: Iterable[str]) -> None:
-    """The columns ``p_<type>``, ``p_grade_<g>`` and ``p_<type>_g<g>`` of the predictions must not be taken for others."""
+    """So that no column ``p_<type>``, ``p_grade_<g>`` or ``p_<type>_g<g>`` of the predictions is taken for another."""
     for name in types:
         if re.fullmatch(r"(.*_g|grade_)[1-4]", name):
             raise BrainMRIError(
