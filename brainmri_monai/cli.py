@@ -69,7 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("workflow", choices=["training", "evaluate", "inference", "export"])
     run.add_argument("--config", action="append", default=[], metavar="NAME", help="lay configs/NAME.json over it")
     run.add_argument("--portable", action="store_true", help="inference with MONAI's own transforms, without fast.json")
-    run.add_argument("--processes", type=int, default=1, metavar="N", help="train on N processes with torchrun")
+    run.add_argument(
+        "--processes", type=int, default=1, metavar="N", help="train or evaluate on N processes, as torchrun does"
+    )
 
     crossval = add(
         "crossval",
@@ -117,10 +119,9 @@ def _run(arguments: argparse.Namespace) -> None:
     if arguments.workflow == "export":
         _export(root, options)
         return
-    overrides = list(arguments.config)
-    if arguments.processes > 1:
-        overrides.append("multi_gpu_train")
-    files = bundles.config_files(root, arguments.workflow, overrides, portable=arguments.portable)
+    files = bundles.config_files(
+        root, arguments.workflow, arguments.config, portable=arguments.portable, processes=arguments.processes
+    )
     bundles.check_options(files, options)
     options = {"bundle_root": str(root), **options}
 

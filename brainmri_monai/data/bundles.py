@@ -19,6 +19,8 @@ WORKFLOWS = {
     "evaluate": ("train.json", "evaluate.json"),
     "inference": ("inference.json", "fast.json"),
 }
+# laid over them on several processes
+DISTRIBUTED = {"training": "multi_gpu_train.json", "evaluate": "multi_gpu_evaluate.json"}
 RUNNER_OPTIONS = ("args_file", "logging_file", "meta_file", "save_execute_config", "tracking")
 PATH_SUFFIXES = ("_dir", "_file", "_root", "pretrained")
 
@@ -50,7 +52,9 @@ def find_bundle(name: str) -> Path:
     )
 
 
-def config_files(root: Path, workflow: str, overrides: Sequence[str] = (), *, portable: bool = False) -> list[Path]:
+def config_files(
+    root: Path, workflow: str, overrides: Sequence[str] = (), *, portable: bool = False, processes: int = 1
+) -> list[Path]:
     """The configurations of a workflow, and overrides by name (``mean``) or path.
 
     Args:
@@ -58,16 +62,21 @@ def config_files(root: Path, workflow: str, overrides: Sequence[str] = (), *, po
         workflow: ``training``, ``evaluate`` or ``inference``.
         overrides: laid over it in this order.
         portable: inference by MONAI's own parts alone, without ``fast.json``.
+        processes: how many run it.
 
     Raises:
-        BrainMRIError: when an override is missing.
+        BrainMRIError: when an override is missing, or the workflow is not for several processes.
     """
     names = [name for name in WORKFLOWS[workflow] if not (portable and name == "fast.json")]
+    if processes > 1:
+        if workflow not in DISTRIBUTED:
+            raise BrainMRIError(f"--processes is for {' and '.join(DISTRIBUTED)}, not for {workflow}.\nLeave it out.")
+        names.append(DISTRIBUTED[workflow])
     files = [root / "configs" / name for name in names]
     missing = next((file for file in files if not file.is_file()), None)
     if missing is not None:
         raise BrainMRIError(f"{missing} is missing: {root} cannot run '{workflow}'.\nTrain again, or restore the file.")
-    end = 1 if workflow == "evaluate" else len(files)  # evaluate.json has the last word
+    end = 1 if workflow in DISTRIBUTED else len(files)  # what follows train.json has the last word
     for position, override in enumerate(overrides, start=end):
         candidates = [Path(override), root / "configs" / override, root / "configs" / f"{override}.json"]
         found = next((path for path in candidates if path.is_file()), None)

@@ -15,7 +15,7 @@ from brainmri_monai.data.splits import PARTS, Split
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.files import write_json
 
-__all__ = ["Datalist", "digest_of", "entry"]
+__all__ = ["Datalist", "digest_of", "entry", "excluded"]
 
 
 @dataclass
@@ -154,6 +154,11 @@ def entry(patient: Patient, root: Path) -> dict[str, Any]:
         "grade": patient.grade,
         "digests": [_file_digest(file) for file in patient.image],
     }
+
+
+def excluded(problems: Iterable[Problem]) -> list[dict[str, Any]]:
+    """What was left out, as ``datalist.json`` holds it."""
+    return [{"where": p.where, "what": p.what, "remedy": p.remedy} for p in problems]
 
 
 def digest_of(entries: Iterable[Mapping[str, Any]]) -> str:

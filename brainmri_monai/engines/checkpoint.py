@@ -11,7 +11,6 @@ import torch
 from ignite.engine import Engine, Events
 from monai.utils import CommonKeys
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 from brainmri_monai.engines.distributed import gather, is_main_process
 from brainmri_monai.engines.run_folder import RunFolder
@@ -49,7 +48,7 @@ class TrainingRecord:
         patience: int = 0,
     ) -> None:
         self.run = run
-        self.network = network.module if isinstance(network, DistributedDataParallel) else network
+        self.network = network
         self.optimizer = optimizer
         self.scheduler = scheduler
         self.evaluator = evaluator

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -42,7 +43,8 @@ def main_process_first() -> Iterator[None]:
     else:
         dist.broadcast_object_list(failed, src=0)
         if failed[0]:
-            raise SystemExit(2)  # rank 0 tells what was wrong
+            time.sleep(5)  # rank 0 tells what was wrong: when it ends, the launcher ends the others
+            raise SystemExit(2)
         yield
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
 import sys
+import time
+import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -35,7 +36,7 @@ def launch(run_id: str, files: Sequence[Path], options: Mapping[str, Any], proce
     Raises:
         BrainMRIError: whatever was found wrong, freed from MONAI's wrapping; for a mistake in a configuration, the
             key, the file and the reason.
-        SystemExit: with the exit code of torchrun, or of an inference in which cases failed.
+        SystemExit: with the exit code of an inference in which cases failed.
     """
     for key, value in options.items():
         if is_path(key) and any(separator in str(value) for separator in ("#", "::")):
@@ -44,10 +45,7 @@ def launch(run_id: str, files: Sequence[Path], options: Mapping[str, Any], proce
                 "Give a path without them; a link to the folder will do."
             )
     if processes > 1:
-        environment = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // processes)), **os.environ}
-        code = subprocess.run(command_line(run_id, files, options, processes), env=environment, check=False).returncode
-        if code:
-            raise SystemExit(code)
+        _launch_processes(run_id, files, options, processes)
         return
     from monai.bundle import run
 
@@ -59,6 +57,53 @@ def launch(run_id: str, files: Sequence[Path], options: Mapping[str, Any], proce
         run(run_id=run_id, config_file=[str(file) for file in files], **options)
     except Exception as error:
         raise unwrapped(error, files) from error
+
+
+def _launch_processes(run_id: str, files: Sequence[Path], options: Mapping[str, Any], processes: int) -> None:
+    """As ``torchrun --standalone`` does, without its tracebacks on top of what the processes tell."""
+    from torch.distributed.elastic.multiprocessing import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    for name in ("torch.distributed.elastic", "torch.multiprocessing"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    config = LaunchConfig(
+        1, 1, processes, run_id=run_id, rdzv_backend="c10d", rdzv_endpoint="localhost:0", max_restarts=0
+    )
+    threads = max(1, (os.cpu_count() or 1) // processes)
+    try:
+        elastic_launch(config, _launch_one)(run_id, files, options, threads)
+    except SignalException as error:
+        raise KeyboardInterrupt from error
+    except ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        if failure.exitcode == 2:
+            raise SystemExit(2) from error
+        how = f"signal {-failure.exitcode}" if failure.exitcode < 0 else f"exit code {failure.exitcode}"
+        raise BrainMRIError(
+            f"process {rank} of {processes} ended with {how}.\n"
+            "When it said nothing, memory may have run out: try fewer --processes or a smaller --batch_size."
+        ) from error
+
+
+def _launch_one(run_id: str, files: Sequence[Path], options: Mapping[str, Any], threads: int) -> None:
+    """What each process does; it tells its own errors."""
+    import torch
+
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(threads)
+    try:
+        launch(run_id, files, options)
+    except BrainMRIError as error:
+        if os.environ["RANK"] != "0":
+            time.sleep(5)  # most likely the first process met the same: when it ends, so does this one
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        raise SystemExit(2) from error
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except Exception:
+        traceback.print_exc()
+        raise SystemExit(1) from None
 
 
 def unwrapped(error: BaseException, files: Sequence[Path]) -> BaseException:

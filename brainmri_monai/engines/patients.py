@@ -13,13 +13,13 @@ from typing import Any
 import torch
 from torch.utils.data import IterableDataset
 
-from brainmri_monai.data.datalist import Datalist, digest_of, entry
+from brainmri_monai.data.datalist import Datalist, digest_of, entry, excluded
 from brainmri_monai.data.patients import Patient, PatientSet, Problem, find_cases, find_patients
 from brainmri_monai.data.splits import holdout, kfold
 from brainmri_monai.data.stack import ImageError
 from brainmri_monai.data.store import SliceStore
 from brainmri_monai.data.survey import read_patient
-from brainmri_monai.engines.distributed import main_process_first
+from brainmri_monai.engines.distributed import is_main_process, main_process_first
 from brainmri_monai.engines.progress import progress_bar
 from brainmri_monai.engines.run_folder import RunFolder
 from brainmri_monai.errors import BrainMRIError
@@ -93,8 +93,9 @@ def tested_patients(run: RunFolder, dataset_dir: str | Path, store: SliceStore, 
         BrainMRIError: when the other data set holds a patient or an image that the run was trained on.
     """
     datalist = Datalist.load(run.path / "datalist.json")
-    found = find_patients(dataset_dir) if str(dataset_dir) else datalist.patients()
-    patients, _ = decode(found, store, size)
+    with main_process_first():
+        found = find_patients(dataset_dir) if str(dataset_dir) else datalist.patients()
+        patients, problems = decode(found, store, size)
     entries = [entry(patient, found.root) for patient in patients]
     if digest_of(entries) == datalist.digest:
         datalist.root = found.root
@@ -106,7 +107,7 @@ def tested_patients(run: RunFolder, dataset_dir: str | Path, store: SliceStore, 
         )
     used = datalist.parts["training"] + datalist.parts["validation"]
     _refuse_leak(entries, used, found.root)
-    external = replace(datalist, root=found.root, layout=found.layout, excluded=[])
+    external = replace(datalist, root=found.root, layout=found.layout, excluded=excluded(problems))
     external.parts = {"training": [], "validation": [], "test": entries}
     external.split = {"method": "external", "notes": [f"external test set {found.root}"]}
     unknown = sorted({e["type"] for e in entries} - set(datalist.types))
@@ -115,6 +116,7 @@ def tested_patients(run: RunFolder, dataset_dir: str | Path, store: SliceStore, 
             f"the run knows the types {', '.join(datalist.types)}; {found.root} also holds {', '.join(unknown)}.\n"
             "Rename or take out these folders, or train with all types."
         )
+    _print_left_out(problems)
     return external
 
 
@@ -219,5 +221,9 @@ def _print(datalist: Datalist, problems: list[Problem]) -> None:
     print("types: " + ", ".join(f"{name} {counts[name]}" for name in datalist.types))
     for note in datalist.split["notes"]:
         print(f"note: {note}")
-    for problem in problems:
+    _print_left_out(problems)
+
+
+def _print_left_out(problems: list[Problem]) -> None:
+    for problem in problems if is_main_process() else ():
         print(f"left out: {problem.where}: {problem.what}. {problem.remedy}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -97,7 +98,8 @@ class Collect:
         self.predictions += engine.state.output
 
     def _gather(self, engine: Engine) -> None:
-        self.predictions = gather(self.predictions)
+        turns = zip_longest(*gather([self.predictions]))  # as MONAI's sampler dealt them out to the processes
+        self.predictions = [prediction for turn in turns for prediction in turn if prediction is not None]
 
     @property
     def joint(self) -> NDArray:

@@ -27,9 +27,10 @@ __all__ = ["RunFolder", "default_output_dir"]
 
 # a resumed run may change these: where things lie, how long to train, and what follows from the data
 FREE_OPTIONS = {"bundle_root", "dataset_dir", "output_dir", "ckpt_dir", "cache_dir", "epochs", "fresh"}
-FREE_OPTIONS |= {"device", "types", "_meta_"}
+FREE_OPTIONS |= {"device", "types", "imports", "_meta_"}
 PACKAGES = ("torch", "monai", "numpy", "pytorch-ignite", "scikit-learn", "pillow", "nibabel", "itk")
-COPIED = ("configs/evaluate.json", "configs/fast.json", "configs/logging.conf", "LICENSE")
+COPIED = ("evaluate.json", "fast.json", "multi_gpu_train.json", "multi_gpu_evaluate.json", "logging.conf")
+COPIED = (*(f"configs/{name}" for name in COPIED), "LICENSE")
 LEFT_BY_A_RUN = ("run.json", "datalist.json", "history.json", "metrics_test.json", "test_predictions.csv")
 LEFT_BY_A_RUN += ("attention.csv", "report.html", "figures", "events", "external", "inference")
 WEIGHTS = ("model.pt", "last.pt", "model.ts")

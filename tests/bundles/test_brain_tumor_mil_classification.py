@@ -449,6 +449,8 @@ def test_external_test_stands_apart(evaluated_run, write_cohort, launch_evaluate
     run = shutil.copytree(evaluated_run, tmp_path / "run")
     other = write_cohort(tmp_path / "other site", {"astrocytoma-g2": 2, "meningioma-g1": 2}, seed=9, prefix="X")
     before = {name: (run / name).read_bytes() for name in ("metrics_test.json", "datalist.json", "models/model.pt")}
+    broken = next(other.glob("*/X01/*.png"))
+    broken.write_bytes(b"")
     launch_evaluate(run, dataset_dir=str(other))
     assert {name: (run / name).read_bytes() for name in before} == before
     (external,) = (run / "external").iterdir()
@@ -457,6 +459,9 @@ def test_external_test_stands_apart(evaluated_run, write_cohort, launch_evaluate
     assert metrics["patients"] == 4
     assert metrics["tasks"]["type"]["absent"] == ["oligodendroglioma"]
     assert sorted(read_table(external / "test_predictions.csv")["id"]) == ["X01", "X02", "X03", "X04"]
+    assert [entry["where"] for entry in read(external / "datalist.json")["excluded"]] == [
+        broken.relative_to(other).as_posix()
+    ]
     assert (external / "report.html").is_file()
 
 
