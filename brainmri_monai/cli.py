@@ -127,9 +127,8 @@ def _run(arguments: argparse.Namespace) -> None:
 
     from brainmri_monai.engines.launch import command_line, launch  # here, so that a typing error costs no waiting
 
-    print(
-        shlex.join(["python", *command_line(arguments.workflow, files, options, arguments.processes)[1:]]), flush=True
-    )
+    words = command_line(arguments.workflow, files, options, arguments.processes)
+    print(" ".join(["python", *map(_quoted, words[1:])]), flush=True)
     launch(arguments.workflow, files, options, arguments.processes)
 
 
@@ -168,6 +167,11 @@ def _phantom(arguments: argparse.Namespace) -> None:
 
     generate_patients(arguments.folder, patients=arguments.patients, seed=arguments.seed)
     print(f"{arguments.patients} generated patients: {arguments.folder}")
+
+
+def _quoted(word: str) -> str:
+    """For a shell, and for people: MONAI's list of files in double quotes, since it holds single ones."""
+    return f'"{word}"' if "'" in word and not set(word) & set('"$`\\!') else shlex.quote(word)
 
 
 def _options(words: list[str]) -> dict[str, Any]:
