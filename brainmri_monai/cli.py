@@ -41,7 +41,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\ninterrupted; the same command goes on from the last finished epoch", file=sys.stderr)
+        trains = known.command in ("run", "crossval")
+        hint = "; the same command goes on from the last finished epoch" if trains else ""
+        print(f"\ninterrupted{hint}", file=sys.stderr)
         return 130
 
 

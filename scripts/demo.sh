@@ -13,8 +13,9 @@ step() { printf '\n== %s\n' "$*"; }
 if [ -z "$data" ]; then
     data=$runs/patients
     step "generate patients"
-    [ -d "$data" ] || brainmri phantom patients "$data" --patients 48 --seed 0
-    [ -d "$runs/unseen" ] || brainmri phantom patients "$runs/unseen" --patients 6 --seed 1
+    generate() { [ -f "$1/dataset.json" ] || { rm -rf "$1" && brainmri phantom patients "$@"; }; } # written last
+    generate "$data" --patients 48 --seed 0
+    generate "$runs/unseen" --patients 6 --seed 1
     patient=$(find "$runs/unseen" -mindepth 2 -maxdepth 2 -type d | sort | head -n 1)
 fi
 step "check the data"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from brainmri_monai.errors import BrainMRIError
 
-__all__ = ["PARTS", "Split", "holdout", "kfold"]
+__all__ = ["PARTS", "Split", "holdout", "kfold", "require_folds"]
 
 PARTS = ("training", "validation", "test")
 Strata = Mapping[str, Sequence[str]]  # patient → (class, finer label, …), such as ("astrocytoma", "2")
@@ -58,13 +58,7 @@ def kfold(strata: Strata, folds: int, fold: int, seed: int) -> Split:
         BrainMRIError: when there are fewer patients than folds or no such fold, one class only, or a class with fewer
             than two patients.
     """
-    if not 2 <= folds <= len(strata):
-        raise BrainMRIError(
-            f"{folds} folds asked for, and there are {len(strata)} patients.\n"
-            f"Choose --folds from 2 to {len(strata)}, or give more patients."
-        )
-    if not 0 <= fold < folds:
-        raise BrainMRIError(f"fold {fold} asked for, of {folds} folds.\nChoose --fold from 0 to {folds - 1}.")
+    require_folds(folds, fold, len(strata))
     _require_two_patients(strata)
     dealt = [patient for members in _shuffled_classes(strata, seed) for patient in members]
     test = sorted(dealt[fold::folds])  # like cards: each stratum is spread over the folds to within one patient
@@ -72,6 +66,20 @@ def kfold(strata: Strata, folds: int, fold: int, seed: int) -> Split:
     parts = {**_deal(others, seed, {"training": 0.85, "validation": 0.15}), "test": test}
     _require_filled(parts)
     return Split(parts, _rare_notes(strata, folds, f"the {folds} folds"))
+
+
+def require_folds(folds: int, fold: int, patients: int) -> None:
+    """
+    Raises:
+        BrainMRIError: when so many patients have no such fold.
+    """
+    if not 2 <= folds <= patients:
+        raise BrainMRIError(
+            f"{folds} folds asked for, and there are {patients} patients.\n"
+            f"Choose --folds from 2 to {patients}, or give more patients."
+        )
+    if not 0 <= fold < folds:
+        raise BrainMRIError(f"fold {fold} asked for, of {folds} folds.\nChoose --fold from 0 to {folds - 1}.")
 
 
 def _deal(strata: Strata, seed: int, shares: Mapping[str, float]) -> dict[str, list[str]]:

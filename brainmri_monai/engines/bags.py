@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 from torch.utils.data import Dataset
-from tqdm import tqdm
 
 from brainmri_monai.engines.precision import PrecisionInferer
+from brainmri_monai.engines.progress import progress_bar
 
 __all__ = ["EmbeddedDataset", "collate_bags"]
 
@@ -67,13 +67,16 @@ class EmbeddedDataset(Dataset):
     ) -> None:
         encoder.eval().requires_grad_(False)
         self.samples = []
-        for i in tqdm(range(len(data)), desc="embedding", unit="patient", leave=False, disable=None):
+        bar = progress_bar(len(data), "embedding", "patients")
+        for i in range(len(data)):
             sample = dict(data[i])
             slices = sample["image"].movedim(-1, 0)  # N C H W
             with torch.inference_mode():
                 parts = [inferer(part.to(device), encoder) for part in slices.split(chunk)]
             sample["image"] = torch.cat(parts).T.cpu().clone()  # F N
             self.samples.append(sample)
+            bar.update()
+        bar.close()
         self.transform = transform
 
     def __len__(self) -> int:

@@ -10,10 +10,10 @@ import pandas as pd
 from monai.engines import Evaluator
 
 from brainmri_monai.data.datalist import Datalist
-from brainmri_monai.engines.checkpoint import save
 from brainmri_monai.engines.distributed import is_main_process
 from brainmri_monai.engines.prediction import Collect, Prediction
 from brainmri_monai.engines.run_folder import RunFolder
+from brainmri_monai.engines.weights import save
 from brainmri_monai.files import write_json
 from brainmri_monai.metrics.calibration import fit_temperature
 from brainmri_monai.metrics.table import to_table, write_table

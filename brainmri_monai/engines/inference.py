@@ -53,6 +53,7 @@ class SavePredictions:
             SystemExit: with code 1, when a case failed; the results of the others are written.
         """
         table = None
+        _remove_earlier(self.folder)
         if self.ids:
             table = to_table(self.ids, _unlabelled(np.stack(self.joint)), self.types, labelled=False)
             write_table(table, self.folder / "predictions.csv")
@@ -81,7 +82,8 @@ class SaveExplained:
         Raises:
             SystemExit: with code 1, when a case failed; the results of the others are written.
         """
-        table = None
+        table, answers = None, []
+        _remove_earlier(self.folder)
         seen = self.collect.predictions
         if seen:
             table = prediction_table(seen, _unlabelled(self.collect.joint), self.types, labelled=False)
@@ -93,13 +95,19 @@ class SaveExplained:
             slices = attention.groupby("id")[["slice", "file", "weight"]]
             weights = {name: rows.to_dict("records") for name, rows in slices}
             answers = [row | {"attention": weights[row["id"]]} for row in rows]
-            write_json(self.folder / "predictions.json", {"predictions": answers, "failed": self.cases.failed})
+        write_json(self.folder / "predictions.json", {"predictions": answers, "failed": self.cases.failed})
         _conclude(self.folder, table, self.cases)
 
 
 def _unlabelled(joint: NDArray) -> Answers:
     unknown = np.full(len(joint), -1)
     return Answers(joint, unknown, unknown)
+
+
+def _remove_earlier(folder: Path) -> None:
+    """So that no answer of an earlier inference stands beside those of this one, or in their place."""
+    for name in ("predictions.csv", "predictions.json", "attention.csv"):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _conclude(folder: Path, table: pd.DataFrame | None, cases: CaseStream) -> None:

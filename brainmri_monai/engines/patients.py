@@ -15,7 +15,7 @@ from torch.utils.data import IterableDataset
 
 from brainmri_monai.data.datalist import Datalist, digest_of, entry, excluded
 from brainmri_monai.data.patients import Patient, PatientSet, Problem, find_cases, find_patients
-from brainmri_monai.data.splits import holdout, kfold
+from brainmri_monai.data.splits import holdout, kfold, require_folds
 from brainmri_monai.data.stack import ImageError
 from brainmri_monai.data.store import SliceStore
 from brainmri_monai.data.survey import read_patient
@@ -29,7 +29,13 @@ __all__ = ["CaseStream", "slice_store", "tested_patients", "training_patients"]
 
 
 def slice_store(folder: str | Path, size: int) -> SliceStore:
-    """The store of prepared slices of a size; the recipe's name changes when ``prepare_slices`` does."""
+    """The store of prepared slices of a size; the recipe's name changes when ``prepare_slices`` does.
+
+    Raises:
+        BrainMRIError: when the size is no number of pixels that a network could use.
+    """
+    if not isinstance(size, int) or not 16 <= size <= 1024:
+        raise BrainMRIError(f"image_size {size!r} is no side of a slice.\nGive --image_size from 16 to 1024 pixels.")
     return SliceStore(folder, recipe=f"slices 1, {size} px")
 
 
@@ -58,6 +64,8 @@ def training_patients(
     with main_process_first():
         run.require_same_run()
         found = find_patients(dataset_dir)
+        if fold is not None:
+            require_folds(folds, fold, len(found.patients))
         patients, problems = decode(found, store, size)
         entries = [entry(patient, found.root) for patient in patients]
         path = run.path / "datalist.json"
@@ -211,7 +219,7 @@ def _refuse_leak(entries: Iterable[dict[str, Any]], used: Iterable[dict[str, Any
 def _reason(error: BaseException) -> str:
     while error.__cause__ is not None and not isinstance(error, BrainMRIError):
         error = error.__cause__  # MONAI wraps what a transform raises
-    return " ".join(str(error).splitlines()) or type(error).__name__
+    return "; ".join(str(error).splitlines()) or type(error).__name__
 
 
 def _print(datalist: Datalist, problems: list[Problem]) -> None:

@@ -129,7 +129,7 @@ class RunFolder:
         Raises:
             BrainMRIError: when the folder holds a run of another bundle or with other options; names the first one.
         """
-        if not self.record:
+        if not self.record or not self.last.exists():  # nothing was trained yet: nothing is lost
             return
         bundle = self.record["bundle"]
         if bundle != self.bundle_name:

@@ -76,7 +76,7 @@ def test_a_wrapped_error_is_told_in_our_words(data):
 
     cases = CaseStream(data, transform)
     assert list(cases) == []
-    assert set(cases.failed.values()) == {"found that where do so"}
+    assert set(cases.failed.values()) == {"found that; where; do so"}
 
 
 def test_one_file_is_a_path_and_several_are_a_list(data):
