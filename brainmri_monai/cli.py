@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="All other options override the configuration, as for `run`.",
     )
     crossval.add_argument("bundle", help="name or folder of a bundle")
-    crossval.add_argument("--folds", type=int, default=5)
+    crossval.add_argument("--folds", type=int, default=5, help="number of folds (5)")
     crossval.add_argument("--config", action="append", default=[], metavar="NAME", help="lay configs/NAME.json over it")
     crossval.add_argument("--output_dir", required=True, help="holds fold0, fold1, … and the report")
 
@@ -91,15 +91,15 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--output_dir", required=True, help="where comparison.json and report.html go")
 
     check = add("check", _check, "find every problem of a data set in one pass")
-    check.add_argument("dataset_dir")
+    check.add_argument("dataset_dir", help="folder or CSV table of labelled patients")
     check.add_argument("--datalist", metavar="FILE", help="also check the split of a run, in its datalist.json")
     check.add_argument("--json", action="store_true", help="print JSON for programs")
 
     phantom = add("phantom", _phantom, "generate a data set that looks like the real thing")
-    phantom.add_argument("kind", choices=["patients"])
-    phantom.add_argument("folder")
-    phantom.add_argument("--patients", type=int, default=48)
-    phantom.add_argument("--seed", type=int, default=0)
+    phantom.add_argument("kind", choices=["patients"], help="what to generate: slices of patients")
+    phantom.add_argument("folder", help="a new or empty folder")
+    phantom.add_argument("--patients", type=int, default=48, help="how many (48)")
+    phantom.add_argument("--seed", type=int, default=0, help="the same seed gives the same files (0)")
     return parser
 
 
