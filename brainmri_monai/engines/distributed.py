@@ -43,7 +43,7 @@ def main_process_first() -> Iterator[None]:
     else:
         dist.broadcast_object_list(failed, src=0)
         if failed[0]:
-            time.sleep(5)  # rank 0 tells what was wrong: when it ends, the launcher ends the others
+            time.sleep(20)  # rank 0 tells what was wrong: when it ends, the launcher ends the others
             raise SystemExit(2)
         yield
 

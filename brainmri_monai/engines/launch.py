@@ -98,7 +98,8 @@ def _launch_one(run_id: str, files: Sequence[Path], options: Mapping[str, Any], 
         if os.environ["RANK"] != "0":
             time.sleep(5)  # most likely the first process met the same: when it ends, so does this one
         print(f"error: {error}", file=sys.stderr, flush=True)
-        raise SystemExit(2) from error
+        sys.stdout.flush()
+        os._exit(2)  # without the process group's teardown, which may abort when the other side is gone
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except Exception:
