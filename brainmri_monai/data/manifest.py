@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from brainmri_monai.errors import BrainMRIError
 
-__all__ = ["Row", "find_manifest", "read_manifest"]
+__all__ = ["Row", "find_manifest", "read_header", "read_manifest"]
 
 
 class Row(NamedTuple):
@@ -29,7 +29,7 @@ def find_manifest(files: Sequence[Path]) -> Path | None:
     Raises:
         BrainMRIError: when there are several.
     """
-    tables = [f for f in files if f.suffix.lower() == ".csv" and f.is_file() and not _missing(_header(f)[1])]
+    tables = [f for f in files if f.suffix.lower() == ".csv" and f.is_file() and not _missing(read_header(f)[1])]
     if len(tables) > 1:
         names = ", ".join(repr(table.name) for table in tables)
         raise BrainMRIError(
@@ -44,7 +44,7 @@ def read_manifest(table: Path) -> Iterator[Row]:
     Raises:
         BrainMRIError: when it lacks a column or is not UTF-8 text.
     """
-    delimiter, columns = _header(table)
+    delimiter, columns = read_header(table)
     if _missing(columns):
         expected, found = ",".join(Row._fields[1:]), delimiter.join(columns)
         raise BrainMRIError(
@@ -62,7 +62,7 @@ def read_manifest(table: Path) -> Iterator[Row]:
             yield Row(reader.line_num, *(row.get(column, "") for column in Row._fields[1:]))
 
 
-def _header(table: Path) -> tuple[str, list[str]]:
+def read_header(table: Path) -> tuple[str, list[str]]:
     """Give the delimiter, a comma or (as spreadsheets write it in much of Europe) a semicolon, and the columns."""
     with open(table, encoding="utf-8-sig", errors="replace") as stream:
         first = stream.readline()

@@ -15,7 +15,7 @@ from brainmri_monai.data.stack import ImageError, Stack, reason_of, stack_of_vol
 if TYPE_CHECKING:
     from nibabel import Nifti1Image
 
-__all__ = ["MAX_VOXELS", "VOLUME_SUFFIXES", "is_nifti", "read_nifti"]
+__all__ = ["MAX_VOXELS", "VOLUME_SUFFIXES", "is_nifti", "open_nifti", "read_nifti", "read_voxels"]
 
 VOLUME_SUFFIXES = (".nii", ".nii.gz")
 
@@ -33,11 +33,11 @@ def is_nifti(file: Path) -> bool:
     return file.name.lower().endswith(VOLUME_SUFFIXES)
 
 
-def read_nifti(file: Path) -> Stack:
-    """Read the slices of a volume of 3 axes, or of 4 with 1 or 3 channels last.
+def open_nifti(file: Path) -> Nifti1Image:
+    """Read the header of a volume, and no voxels.
 
     Raises:
-        ImageError: when it is not such a volume, is cut off, or its header claims more than the file can hold.
+        ImageError: when it cannot be read, or claims other than numbers, or more of them than the file can hold.
     """
     import nibabel as nib
 
@@ -47,16 +47,42 @@ def read_nifti(file: Path) -> Stack:
     except Exception as error:  # nibabel raises its own errors, and those of gzip, zlib and NumPy
         raise ImageError(file, f"the header of the volume cannot be read: {reason_of(error)}") from error
     _check_header(file, shape, dtype, axes)
+    return image
+
+
+def read_voxels(file: Path, image: Nifti1Image) -> np.ndarray:
+    """Read the voxels of an opened volume, up to the checksum at the end of a compressed file.
+
+    Returns:
+        In the shape of the file: uint8 when it is so stored and not scaled, else float32.
+
+    Raises:
+        ImageError: when the file is cut off or damaged.
+    """
     try:
         if _is_compressed(file):
             image = _decompressed(file, image)
-        if dtype == np.uint8 and (image.dataobj.slope, image.dataobj.inter) == (1, 0):
-            data = np.asarray(image.dataobj)
-        else:
-            data = image.get_fdata(dtype=np.float32, caching="unchanged")
+        if image.get_data_dtype() == np.uint8 and (image.dataobj.slope, image.dataobj.inter) == (1, 0):
+            return np.asarray(image.dataobj)
+        return image.get_fdata(dtype=np.float32, caching="unchanged")
     except Exception as error:
         raise ImageError(file, f"the volume cannot be read to its end: {reason_of(error)}") from error
-    stack = stack_of_volume(file, data, image.affine, dtype)
+
+
+def read_nifti(file: Path) -> Stack:
+    """Read the slices of a volume of 3 axes, or of 4 with 1 or 3 channels last.
+
+    Raises:
+        ImageError: when it is not such a volume, is cut off, or its header claims more than the file can hold.
+    """
+    image = open_nifti(file)
+    if len(image.shape) not in (3, 4) or image.shape[3:] not in ((), (1,), (3,)):
+        raise ImageError(
+            file,
+            f"a volume has 3 axes, or 4 with 1 or 3 channels last; this one has the shape {image.shape}",
+            "Save one volume a file, without a time axis.",
+        )
+    stack = stack_of_volume(file, read_voxels(file, image), image.affine, image.get_data_dtype())
     if image.header["sform_code"] == 0 and image.header["qform_code"] == 0:
         return replace(stack, doubts=((f"the header gives no orientation; {stack.axes} is assumed", _LOOK),))
     return stack
@@ -76,12 +102,6 @@ def _is_compressed(file: Path) -> bool:
 
 
 def _check_header(file: Path, shape: tuple[int, ...], dtype: np.dtype, axes: tuple[str | None, ...]) -> None:
-    if len(shape) not in (3, 4) or shape[3:] not in ((), (1,), (3,)):
-        raise ImageError(
-            file,
-            f"a volume has 3 axes, or 4 with 1 or 3 channels last; this one has the shape {shape}",
-            "Save one volume a file, without a time axis.",
-        )
     if dtype.kind not in "iuf":
         raise ImageError(
             file, f"a volume holds whole or decimal numbers; this one holds {dtype}", "Save it as int16 or float32."

@@ -22,6 +22,7 @@ __all__ = [
     "Problem",
     "find_cases",
     "find_patients",
+    "list_folder",
     "natural",
     "relative",
     "scan_patients",
@@ -123,7 +124,7 @@ def scan_patients(root: str | Path) -> PatientSet:
         BrainMRIError: when the root does not exist, or follows neither layout.
     """
     root = _absolute(root)
-    entries = _entries(root) if root.is_dir() else [root]
+    entries = list_folder(root) if root.is_dir() else [root]
     if table := _table(root, entries):
         return _scan_manifest(table)
     if not any(_LABEL.fullmatch(entry.name) and entry.is_dir() for entry in entries):
@@ -143,7 +144,7 @@ def find_cases(root: str | Path) -> PatientSet:
         BrainMRIError: when no patient can be used.
     """
     root = _absolute(root)
-    entries = _entries(root) if root.is_dir() else [root]
+    entries = list_folder(root) if root.is_dir() else [root]
     if _table(root, entries) or any(_is_label(entry) for entry in entries):
         return find_patients(root)
     folders = [entry for entry in entries if entry.is_dir()]
@@ -156,6 +157,22 @@ def find_cases(root: str | Path) -> PatientSet:
         layout, paths = "patients", folders + volumes
     parent = root if root.is_dir() else root.parent
     return _not_empty(_collect(parent, layout, [_Candidate(_stem(path), None, None, path) for path in paths], []))
+
+
+def list_folder(path: Path) -> list[Path]:
+    """List a folder in natural order, without hidden files and what operating systems leave there.
+
+    Raises:
+        ImageError: when it cannot be read.
+    """
+    try:
+        names = os.listdir(path)
+    except OSError as error:
+        raise ImageError(
+            path, f"the folder cannot be read: {error.strerror}", "Ask for the right to read it."
+        ) from error
+    seen = (path / name for name in names if not name.startswith(".") and name.lower() not in _IGNORED)
+    return sorted(seen, key=lambda entry: natural(entry.name))
 
 
 def natural(name: str) -> tuple:
@@ -190,7 +207,7 @@ def _scan_folders(root: Path) -> PatientSet:
     def problem(path: Path, what: str, remedy: str) -> None:
         problems.append(Problem("error", relative(path, root), what, remedy))
 
-    for folder in _entries(root):
+    for folder in list_folder(root):
         label = _LABEL.fullmatch(folder.name)
         if folder.is_file():
             if is_picture(folder) or is_nifti(folder):
@@ -200,7 +217,7 @@ def _scan_folders(root: Path) -> PatientSet:
         elif int(label["grade"]) not in GRADES:
             problem(folder, f"a grade is 1, 2, 3 or 4, the folder {folder.name!r} says {label['grade']}", _NAME_IT)
         else:
-            entries = _entries(folder)
+            entries = list_folder(folder)
             if not entries:
                 problems.append(Problem("warning", folder.name, "the folder holds no patients", "Fill or remove it."))
             for entry in entries:
@@ -256,7 +273,7 @@ def _image(path: Path) -> tuple[Path, ...]:
         raise ImageError(path, "the path does not exist", "Check the path, or copy the data there.")
     if path.is_file():
         return (path,)
-    files = [entry for entry in _entries(path) if entry.is_file()]
+    files = [entry for entry in list_folder(path) if entry.is_file()]
     slices = [file for file in files if is_picture(file)]
     volumes = [file for file in files if is_nifti(file)]
     dicom = [file for file in files if file not in slices and file not in volumes and is_dicom(file)]
@@ -265,7 +282,7 @@ def _image(path: Path) -> tuple[Path, ...]:
     if not kinds and len(folders := _folders(path)) == 1:
         return _image(folders[0])  # as exported: patient/study/series
     if not kinds:
-        found = ", ".join(repr(entry.name) for entry in _entries(path)[:3]) or "an empty folder"
+        found = ", ".join(repr(entry.name) for entry in list_folder(path)[:3]) or "an empty folder"
         raise ImageError(path, f"a patient without slices: found {found}", _ONE_SOURCE)
     if len(kinds) > 1 or len(volumes) > 1:
         raise ImageError(path, f"a patient has one kind of image, found {' and '.join(kinds)}", _ONE_SOURCE)
@@ -292,25 +309,13 @@ def _not_empty(found: PatientSet) -> PatientSet:
     return found
 
 
-def _entries(path: Path) -> list[Path]:
-    """List a folder in natural order, without hidden files and what operating systems leave there."""
-    try:
-        names = os.listdir(path)
-    except OSError as error:
-        raise ImageError(
-            path, f"the folder cannot be read: {error.strerror}", "Ask for the right to read it."
-        ) from error
-    seen = (path / name for name in names if not name.startswith(".") and name.lower() not in _IGNORED)
-    return sorted(seen, key=lambda entry: natural(entry.name))
-
-
 def _is_label(path: Path) -> bool:
     """Tell whether this is a folder <tumor>-g<n> of patients, and not a patient of that name."""
-    return path.is_dir() and bool(_LABEL.fullmatch(path.name)) and not any(map(is_picture, _entries(path)))
+    return path.is_dir() and bool(_LABEL.fullmatch(path.name)) and not any(map(is_picture, list_folder(path)))
 
 
 def _folders(path: Path) -> list[Path]:
-    return [entry for entry in _entries(path) if entry.is_dir()]
+    return [entry for entry in list_folder(path) if entry.is_dir()]
 
 
 def _stem(path: Path) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from brainmri_monai.data.duplicates import Fingerprint, fingerprint
 from brainmri_monai.data.images import read_stack
+from brainmri_monai.data.parallel import on_all_cores
 from brainmri_monai.data.patients import Patient, Problem, relative
 from brainmri_monai.data.stack import ImageError
 
@@ -52,12 +51,7 @@ def survey(patients: Sequence[Patient], root: Path) -> Iterator[Reading]:
         patients: whose files to read.
         root: where problems are seen from.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    pool = ThreadPoolExecutor(cores)  # threads do: the decoders let go of Python's lock
-    try:
-        yield from pool.map(lambda patient: read_patient(patient, root), patients)
-    finally:
-        pool.shutdown(cancel_futures=True)  # an interruption does not wait for the patients to come
+    return on_all_cores(lambda patient: read_patient(patient, root), patients)
 
 
 def read_patient(patient: Patient, root: Path) -> Reading:

@@ -1,0 +1,115 @@
+"""Which convention a data set follows: decided by all its names and label values together, never case by case."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from brainmri_monai.data.brats.conventions import CONVENTIONS, Convention
+from brainmri_monai.data.brats.names import conventions_of
+from brainmri_monai.data.brats.volumes import label_values
+from brainmri_monai.data.nifti import open_nifti
+from brainmri_monai.data.parallel import on_all_cores
+from brainmri_monai.data.stack import ImageError
+
+if TYPE_CHECKING:
+    from brainmri_monai.data.brats.cases import Case
+
+__all__ = ["Detection", "detect"]
+
+_FOREIGN = ("brats2021", "brats2023", "msd")
+_FOREIGN_SINCE_2023 = ("brats2023", "brats2024-gli", "brats2024-ped")
+_NAME_IT = "Name the right one with --convention."
+
+
+@dataclass(frozen=True)
+class Detection:
+    """What was found.
+
+    Args:
+        convention: None when it is in doubt.
+        doubt: why; empty when it is not.
+        remedy: what to do then.
+    """
+
+    convention: Convention | None
+    doubt: str = ""
+    remedy: str = _NAME_IT
+
+
+def detect(cases: Sequence[Case], since_2023: bool) -> Detection:
+    """Decide by the names which conventions there may be, and by the label values which of them it is.
+
+    Label maps are read until one convention is left and all its values have been seen, so that mostly a few are
+    enough; a single label map with other values does not change the answer.
+
+    Args:
+        cases: of the whole data set.
+        since_2023: whether the files are named by the words that came in 2023; for foreign ids.
+    """
+    foreign = tuple(CONVENTIONS[name] for name in (_FOREIGN_SINCE_2023 if since_2023 else _FOREIGN))
+    by_names = {conventions_of(case.id) or foreign: case.id for case in cases}
+    candidates = _shared(by_names)
+    if not candidates:
+        (some, one), (others, other), *_ = by_names.items()
+        doubt = f"cases of several conventions: {some[0].name} ({one}) and {others[0].name} ({other})"
+        return Detection(None, doubt, "Give each data set a folder of its own.")
+    seen, odd = {0}, None
+    with closing(on_all_cores(_values, [case for case in cases if case.label])) as labels:
+        for values in labels:
+            fitting = [c for c in candidates if c.allows(seen | values)]
+            if fitting:
+                seen, candidates = seen | values, fitting
+            else:
+                odd = odd or values
+            if len(candidates) == 1 and seen.issuperset(candidates[0].labels):
+                return Detection(candidates[0])
+    if odd and not any(seen.issuperset(c.labels) for c in candidates):
+        others = [c for c in CONVENTIONS.values() if c.allows(odd)]
+        doubt = f"the names are those of {candidates[0]}, and there are the label values {_listed(odd)}"
+        return Detection(None, doubt + (f", as in {_named(others)}" if others else ""))
+    if any(_contradict(one, other) for one, other in combinations(candidates, 2)):
+        what = f"the label values {_listed(seen)} fit" if seen != {0} else "names without labels fit"
+        return Detection(None, f"{what} {_named(candidates)}")
+    return Detection(next((c for c in candidates if c.grid == _grid(cases)), candidates[0]))
+
+
+def _shared(groups: Iterable[tuple[Convention, ...]]) -> list[Convention]:
+    """Find the conventions whose labels every group of cases may have: years of one kind may lie side by side."""
+    first, *others = groups
+    return [c for c in first if all(any(c.labels == other.labels for other in group) for group in others)]
+
+
+def _contradict(one: Convention, other: Convention) -> bool:
+    """Tell whether a value means two tissues, or a tissue has two values."""
+    pairs = {*one.labels.items(), *other.labels.items()}
+    return len({value for value, _ in pairs}) < len(pairs) or len({tissue for _, tissue in pairs}) < len(pairs)
+
+
+def _values(case: Case) -> set[int]:
+    try:
+        return label_values(case.label)
+    except ImageError:  # a defect of this case: told where it is read
+        return set()
+
+
+def _grid(cases: Sequence[Case]) -> tuple[int, ...]:
+    for case in cases:
+        try:
+            return open_nifti(case.files[0]).shape[:3]
+        except ImageError:
+            continue
+    return ()
+
+
+def _listed(values: set[int]) -> str:
+    return ", ".join(map(str, sorted(values - {0})))
+
+
+def _named(conventions: Sequence[Convention]) -> str:
+    """Name those of differing labels."""
+    differing = {tuple(c.labels.items()): c for c in reversed(conventions)}
+    return " or ".join(str(c) for c in reversed(differing.values()))

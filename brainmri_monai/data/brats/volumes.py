@@ -1,0 +1,162 @@
+"""The voxels of a case: its four modalities on one grid, and its label map."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from brainmri_monai.data.brats.conventions import MODALITIES, Convention
+from brainmri_monai.data.nifti import open_nifti, read_voxels
+from brainmri_monai.data.stack import ImageError, check_finite
+
+if TYPE_CHECKING:
+    from brainmri_monai.data.brats.cases import Case
+    from nibabel import Nifti1Image
+
+__all__ = ["TOLERANCE_MM", "grid_errors", "label_values", "open_case", "read_case", "read_label", "read_modalities"]
+
+TOLERANCE_MM = 0.1
+"""How far apart two files may put a voxel: programs round the affine on the way, and a voxel is 1 mm."""
+
+_ONE_VOLUME = "Save one volume a file, without a time axis."
+_ONE_GRID = "Bring all files of the case to one grid: register and resample them to one of them."
+
+
+def read_case(case: Case) -> tuple[np.ndarray, np.ndarray]:
+    """Read the modalities of a case.
+
+    Sizes and grids are compared by the headers before memory is taken.
+
+    Args:
+        case: from :func:`~brainmri_monai.data.brats.cases.find_volumes`.
+
+    Returns:
+        4 H W D, float32, in the order of ``MODALITIES`` and the orientation of the files, with the intensities as they
+        are stored; one that the case does not have is 0. And the affine, 4 x 4.
+
+    Raises:
+        ImageError: when a file cannot be read to its end, is not a volume, claims an absurd size, holds NaN or
+            infinite values or nothing but one value, or lies on another grid than the others.
+    """
+    headers = open_case(case)
+    for error in grid_errors(headers):
+        raise error
+    first = next(iter(headers.values()))
+    image = np.zeros((len(MODALITIES), *first.shape[:3]), dtype=np.float32)
+    for modality, volume in read_modalities(case, headers):
+        image[MODALITIES.index(modality)] = volume
+    return image, first.affine
+
+
+def read_label(case: Case, convention: Convention | None = None) -> np.ndarray:
+    """Read the label map of a case.
+
+    Args:
+        case: one that has a label map.
+        convention: which values may occur; all when left out.
+
+    Returns:
+        H W D, uint8, in the orientation of the file.
+
+    Raises:
+        ImageError: when the file cannot be read, lies on another grid than the images, or holds values that are not
+            whole, or are not the convention's.
+    """
+    header = _open(case.label)
+    some_image = next(iter(case.files))
+    for error in grid_errors({some_image: _open(some_image, case.channels), case.label: header}):
+        raise error
+    label = read_voxels(case.label, header).reshape(header.shape[:3])
+    values = _values(case.label, label)
+    if convention is not None and not convention.allows(values):
+        found = ", ".join(map(str, sorted(values - {0})))
+        raise ImageError(
+            case.label,
+            f"expected the label values of {convention}, found {found}",
+            "Name the convention of these labels with --convention, or correct the label map.",
+        )
+    return label.astype(np.uint8, copy=False)
+
+
+def label_values(file: Path) -> set[int]:
+    """Read which values a label map has.
+
+    Raises:
+        ImageError: when it cannot be read, or holds values that are not whole or not 0 to 255.
+    """
+    return _values(file, read_voxels(file, _open(file)))
+
+
+def open_case(case: Case) -> dict[Path, Nifti1Image]:
+    """Read the headers of a case's images.
+
+    Raises:
+        ImageError: when one cannot be read, or is not a volume.
+    """
+    return {file: _open(file, case.channels) for file in case.files}
+
+
+def read_modalities(case: Case, headers: Mapping[Path, Nifti1Image]) -> Iterator[tuple[str, np.ndarray]]:
+    """Read one modality after the other: its name, and H W D, float32 or uint8.
+
+    Raises:
+        ImageError: when one cannot be read to its end, or has NaN, infinite values, or nothing but one value.
+    """
+    for file, header in headers.items():
+        voxels = read_voxels(file, header)
+        check_finite(file, voxels)
+        names = case.channels or [name for name, own in case.images.items() if own == file]
+        for name, volume in zip(names, np.moveaxis(voxels.reshape(*header.shape[:3], -1), 3, 0), strict=True):
+            if (low := volume.min()) == volume.max():
+                what = f"the modality {name} is empty: every voxel is {low:g}"
+                raise ImageError(file, what, "Export it again, or leave the case out.")
+            yield name, volume
+
+
+def grid_errors(headers: Mapping[Path, Nifti1Image]) -> Iterator[ImageError]:
+    """Find the files whose voxels do not lie where those of the first one do."""
+    (first, reference), *others = headers.items()
+    for file, header in others:
+        if header.shape[:3] != reference.shape[:3]:
+            what = f"expected the shape {reference.shape[:3]} of {first.name}, found {header.shape[:3]}"
+            yield ImageError(file, what, _ONE_GRID)
+        elif (apart := _millimetres_apart(header, reference)) > TOLERANCE_MM:
+            what = f"the affine puts voxels up to {apart:.3g} mm from where {first.name} has them"
+            yield ImageError(file, what, _ONE_GRID)
+
+
+def _millimetres_apart(one: Nifti1Image, other: Nifti1Image) -> float:
+    """Give how far apart the two affines put a corner of the volume: nothing inside it is farther."""
+    corners = np.array([(*corner, 1) for corner in itertools.product(*((0, n - 1) for n in one.shape[:3]))])  # 8 4
+    return float(np.linalg.norm((one.affine - other.affine) @ corners.T, axis=0).max())
+
+
+def _open(file: Path, channels: tuple[str, ...] | None = None) -> Nifti1Image:
+    """Read the header of a volume, which has as many channels last as named; one of one channel is 3D as well."""
+    header = open_nifti(file)
+    if channels and header.shape[3:] != (len(channels),):
+        raise ImageError(
+            file,
+            f"expected 4 axes, with the {len(channels)} channels {', '.join(channels)} last; found {header.shape}",
+            "Keep all modalities in one 4D file, or each in a file of its own.",
+        )
+    if not channels and (len(header.shape) < 3 or any(n > 1 for n in header.shape[3:])):
+        raise ImageError(file, f"expected a volume of 3 axes, found the shape {header.shape}", _ONE_VOLUME)
+    return header
+
+
+def _values(file: Path, label: np.ndarray) -> set[int]:
+    found = np.unique(label[label != 0])  # few voxels have a label: far quicker than to sort them all
+    strange = found[~((found == np.round(found)) & (found > 0) & (found < 256))]
+    if strange.size:
+        examples = ", ".join(f"{value:g}" for value in strange[:3])
+        raise ImageError(
+            file,
+            f"expected whole label values from 0 to 255, found {examples}" + (", ..." if strange.size > 3 else ""),
+            "Save the label map as uint8; resample labels by nearest neighbour alone.",
+        )
+    return {0, *found.astype(int).tolist()}
