@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
 
 from brainmri_monai.data.brats.conventions import CONVENTIONS, MODALITIES, Convention, find_convention
 from brainmri_monai.data.brats.detection import detect
-from brainmri_monai.data.brats.names import LABEL, ROLES, conventions_of, parse_case, parse_file, stem
+from brainmri_monai.data.brats.files import STACKED, CaseFiles, find_files
+from brainmri_monai.data.brats.names import LABEL, ROLES, parse_case
 from brainmri_monai.data.brats.tables import Facts, key_of, read_facts
-from brainmri_monai.data.nifti import is_nifti
-from brainmri_monai.data.patients import Problem, list_folder, natural, relative
+from brainmri_monai.data.patients import Problem
 from brainmri_monai.errors import BrainMRIError
 
-__all__ = ["Case", "CaseSet", "find_volumes", "holds_volumes", "scan_volumes"]
+__all__ = ["Case", "CaseSet", "find_volumes", "scan_volumes"]
 
-_IMAGES, _LABELS = ("imagestr", "imagests"), ("labelstr", "labelsts")  # folders of the Medical Segmentation Decathlon
 _GRADE_FOLDERS = ("HGG", "LGG")
 _EXPECTED = (
     "Name the files <case>_t1ce, _t1, _t2, _flair and _seg (or -t1c, -t1n, -t2w, -t2f, -seg), or lay them out as MSD."
@@ -81,7 +77,7 @@ class CaseSet:
 
 
 def find_volumes(root: str | Path, convention: str | None = None, allow_missing: bool = False) -> CaseSet:
-    """Find the cases of a data set: in four files each, or in one 4D file each as in the Medical Segmentation Decathlon.
+    """Find the cases of a data set, in four files each, or in one 4D file each (Medical Segmentation Decathlon).
 
     Args:
         root: the folder of the data set, of some of its cases or of one, or one 4D file.
@@ -119,73 +115,6 @@ def scan_volumes(root: str | Path, convention: str | None = None) -> CaseSet:
     return replace(found, problems=[*filter(None, [doubt]), *found.problems])
 
 
-def holds_volumes(root: str | Path) -> bool:
-    """Tell by the names of the files whether a folder holds cases: two modalities of one, or one 4D file of MSD."""
-    roles: dict[str, set[str]] = defaultdict(set)
-    for volume in _Walk(Path(root)):
-        if place := _place(volume):
-            case, role = place
-            roles[case].add(role)
-            if role == _STACKED or len(roles[case] - {LABEL}) > 1:
-                return True
-    return False
-
-
-_STACKED = "stacked"
-
-
-class _Volume(NamedTuple):
-    """A file as the data set means it: ``name`` and ``folder`` are those of the case, also for a file in a folder."""
-
-    name: str
-    folder: Path
-    file: Path
-
-
-class _Walk:
-    """All volumes below a folder, and, after they were listed, the tables and odd folders that were met."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.tables: list[Path] = []
-        self.problems: list[Problem] = []
-
-    def __iter__(self) -> Iterator[_Volume]:
-        if self.root.is_dir():
-            yield from self._walk(self.root)
-        elif is_nifti(self.root):
-            yield _Volume(self.root.name, self.root.parent, self.root)
-
-    def _walk(self, folder: Path) -> Iterator[_Volume]:
-        for entry in list_folder(folder):
-            if entry.is_dir() and is_nifti(entry):  # some copies hold folders called <case>_flair.nii
-                files = [file for file in list_folder(entry) if is_nifti(file)]
-                if len(files) == 1:
-                    yield _Volume(entry.name, folder, files[0])
-                else:
-                    what = f"a folder named as a volume holds one, this one holds {len(files)}"
-                    where = relative(entry, self.root)
-                    self.problems.append(Problem("error", where, what, "Leave the one volume of that name in it."))
-            elif entry.is_dir():
-                yield from self._walk(entry)
-            elif is_nifti(entry):
-                yield _Volume(entry.name, folder, entry)
-            elif entry.suffix.lower() == ".csv":
-                self.tables.append(entry)
-
-
-def _place(volume: _Volume) -> tuple[str, str] | None:
-    """Tell the case of a file, and its role there: a modality, the label map, or all modalities."""
-    if name := parse_file(volume.name):
-        return name.case or volume.folder.name, name.role
-    case, folder = stem(volume.name), volume.folder.name.lower()
-    if folder in _LABELS:
-        return case, LABEL
-    if folder in _IMAGES or any(convention.channels for convention in conventions_of(case)):
-        return case, _STACKED
-    return None
-
-
 def _scan(root: str | Path, name: str | None, allow_missing: bool = False) -> tuple[CaseSet, Problem | None]:
     """Find the cases, and what is in doubt about their convention."""
     root = Path(root).expanduser().resolve()
@@ -193,9 +122,12 @@ def _scan(root: str | Path, name: str | None, allow_missing: bool = False) -> tu
         raise BrainMRIError(f"the folder or file does not exist\n{root}\nCheck the path.")
     convention, doubt = find_convention(name) if name else None, None
     parent = root if root.is_dir() else root.parent
-    cases, problems, since_2023 = _collect(root, parent)
+    found = find_files(root)
+    facts = read_facts(found.tables)
+    cases = [_case(name, files, facts, parent) for name, files in found.cases.items()]
+    problems = found.problems
     if cases and not convention:
-        detection = detect(cases, since_2023)
+        detection = detect(cases, found.since_2023)
         convention = detection.convention
         if convention is None:
             severity = "error" if any(case.label for case in cases) else "warning"
@@ -216,78 +148,11 @@ def _scan(root: str | Path, name: str | None, allow_missing: bool = False) -> tu
     return CaseSet(parent, convention, usable, problems), doubt
 
 
-def _collect(root: Path, parent: Path) -> tuple[list[Case], list[Problem], bool]:
-    """Sort all files into cases; tell also whether they are named by the words of 2023."""
-    walk = _Walk(root)
-    files: dict[str, dict[str, list[_Volume]]] = defaultdict(lambda: defaultdict(list))
-    unmatched: dict[Path, list[_Volume]] = defaultdict(list)
-    since_2023 = False
-    for volume in walk:
-        if place := _place(volume):
-            case, role = place
-            files[case][role].append(volume)
-            since_2023 |= bool((name := parse_file(volume.name)) and name.since_2023)
-        else:
-            unmatched[volume.folder].append(volume)
-    problems = walk.problems
-    _adopt_labels(files, unmatched, problems, parent)
-    facts = read_facts(walk.tables)
-    cases = []
-    for case in sorted(files, key=natural):
-        chosen, doubled = {}, []
-        for role, volumes in files[case].items():
-            first = [v for v in volumes if not ((name := parse_file(v.name)) and name.second)] or volumes
-            chosen[role] = first[0]
-            if len(first) > 1:
-                doubled.append(first)
-        if _STACKED in chosen and set(chosen) - {_STACKED, LABEL}:
-            doubled.append(list(chosen.values()))
-        patient = parse_case(case).patient
-        if doubled:
-            what = f"two files for one thing: {' and '.join(relative(v.file, parent) for v in doubled[0])}"
-            problems.append(Problem("error", case, what, "Keep one of them.", patient))
-        elif set(chosen) == {LABEL}:
-            what = "a label map without images"
-            where = relative(chosen[LABEL].file, parent)
-            problems.append(Problem("error", where, what, "Copy the images of this case, or remove it.", patient))
-        else:
-            cases.append(_case(case, chosen, facts, parent))
-    return cases, problems, since_2023
-
-
-def _adopt_labels(
-    files: dict[str, dict[str, list[_Volume]]],
-    unmatched: dict[Path, list[_Volume]],
-    problems: list[Problem],
-    parent: Path,
-) -> None:
-    """Take the one file of another name for the label map of a case that lacks it (BraTS20_Training_355 has one)."""
-    folders: dict[Path, set[str]] = defaultdict(set)
-    for case, roles in files.items():
-        for role, volumes in roles.items():
-            for volume in volumes:
-                folders[volume.folder].add(case)
-    orphans = {case for case, roles in files.items() if set(roles) == {LABEL}}
-    labels_elsewhere = any(LABEL in roles and case not in orphans for case, roles in files.items())
-    for folder, names in folders.items():
-        own = names - orphans
-        if len(own) != 1 or LABEL in files[case := own.pop()]:
-            continue
-        strays = [v for orphan in names & orphans for v in files[orphan][LABEL]] + unmatched[folder]
-        strays = [v for v in strays if "brain" not in v.name.lower()]
-        if len(strays) == 1 and (labels_elsewhere or "seg" in strays[0].name.lower()):
-            files[case][LABEL] = strays
-            files.pop(next(iter(names & orphans), ""), None)
-            what = f"took {strays[0].name!r} for the label map of {case}, as it is the only file left there"
-            where = relative(strays[0].file, parent)
-            problems.append(Problem("warning", where, what, "Look at it, and name it as the others."))
-
-
-def _case(name: str, chosen: dict[str, _Volume], facts: dict[str, Facts], parent: Path) -> Case:
+def _case(name: str, chosen: CaseFiles, facts: dict[str, Facts], parent: Path) -> Case:
     """Make a case of the files chosen for it."""
     patient, timepoint, site = parse_case(name)
     told = facts.get(key_of(name)) or facts.get(key_of(patient)) or Facts()
-    label, stacked = chosen.get(LABEL), chosen.get(_STACKED)
+    label, stacked = chosen.get(LABEL), chosen.get(STACKED)
     some = stacked or next(volume for role, volume in chosen.items() if role != LABEL)
     parts = (parent.name, *some.folder.relative_to(parent).parts)
     return Case(

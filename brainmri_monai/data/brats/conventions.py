@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from brainmri_monai.errors import BrainMRIError
 
@@ -44,7 +44,7 @@ class Convention:
 
     name: str
     ids: str
-    labels: Mapping[int, str]
+    labels: Mapping[int, str] = field(hash=False)
     grid: tuple[int, int, int] | None = (240, 240, 155)
     modalities: tuple[str, ...] = MODALITIES
     stripped: bool = True

@@ -14,8 +14,9 @@ from brainmri_monai.data.nifti import open_nifti, read_voxels
 from brainmri_monai.data.stack import ImageError, check_finite
 
 if TYPE_CHECKING:
-    from brainmri_monai.data.brats.cases import Case
     from nibabel import Nifti1Image
+
+    from brainmri_monai.data.brats.cases import Case
 
 __all__ = ["TOLERANCE_MM", "grid_errors", "label_values", "open_case", "read_case", "read_label", "read_modalities"]
 
