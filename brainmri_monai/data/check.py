@@ -2,45 +2,43 @@
 
 from __future__ import annotations
 
-import json
 import statistics
-import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from brainmri_monai.data.brats.files import holds_volumes
+from brainmri_monai.data.brats.survey import VolumeReport, survey_volumes
 from brainmri_monai.data.datalist import Datalist
 from brainmri_monai.data.duplicates import find_duplicates
 from brainmri_monai.data.patients import Problem, scan_patients
+from brainmri_monai.data.reporting import (
+    Report,
+    listed,
+    measure_lines,
+    problem_lines,
+    sorted_by_severity,
+    tally,
+    with_bar,
+)
 from brainmri_monai.data.survey import Reading, survey
 
-__all__ = ["Report", "check_patients"]
-
-_EXAMPLES = 3  # problems of one kind that the table shows
+__all__ = ["PatientReport", "check_patients"]
 
 
 @dataclass(frozen=True)
-class Report:
-    """What a data set is, and what is wrong with it.
+class PatientReport(Report):
+    """What a data set of slices is, and what is wrong with it.
 
     Args:
-        root: its folder.
         layout: how the patients lie there, see :class:`~brainmri_monai.data.patients.PatientSet`.
         readings: of the patients with at least one readable file.
-        problems: all that was found; errors first.
     """
 
-    root: Path
     layout: str
     readings: list[Reading]
-    problems: list[Problem]
-
-    @property
-    def exit_code(self) -> int:
-        """1 when there is an error, 0 when there are warnings alone or nothing."""
-        return int(any(problem.severity == "error" for problem in self.problems))
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -60,16 +58,11 @@ class Report:
                 "median": statistics.median(slices or [0]),
                 "max": max(slices, default=0),
             },
-            "sizes": _tally(f"{rows} x {columns}" for reading in self.readings for rows, columns in reading.sizes),
-            "modes": _tally(mode for reading in self.readings for mode in reading.modes),
-            "spacings": _tally(" x ".join(f"{s:.3g}" for s in r.spacing) for r in self.readings if r.spacing),
-            "axes": _tally(reading.axes for reading in self.readings if reading.axes),
+            "sizes": tally(f"{rows} x {columns}" for reading in self.readings for rows, columns in reading.sizes),
+            "modes": tally(mode for reading in self.readings for mode in reading.modes),
+            "spacings": tally(" x ".join(f"{s:.3g}" for s in r.spacing) for r in self.readings if r.spacing),
+            "axes": tally(reading.axes for reading in self.readings if reading.axes),
         }
-
-    def to_json(self) -> str:
-        """For programs: the facts, the problems and the exit code."""
-        content = {**self.facts, "problems": [asdict(p) for p in self.problems], "exit_code": self.exit_code}
-        return json.dumps(content, indent=2, ensure_ascii=False)
 
     def table(self) -> str:
         """For people: an aligned table, and the problems by kind, each with its number and first examples."""
@@ -77,26 +70,29 @@ class Report:
         per = facts["slices_per_patient"]
         measures = {
             "slices a patient": f"{per['min']} to {per['max']}, median {per['median']:g}",
-            "rows x columns": _listed(facts["sizes"], "slices"),
-            "pixels": _listed(facts["modes"], "files"),
-            "spacing in mm": _listed(facts["spacings"], "volumes"),
-            "stored axes": _listed(facts["axes"], "volumes"),
+            "rows x columns": listed(facts["sizes"], "slices"),
+            "pixels": listed(facts["modes"], "files"),
+            "spacing in mm": listed(facts["spacings"], "volumes"),
+            "stored axes": listed(facts["axes"], "volumes"),
         }
-        width = max(map(len, measures))
         lines = [
             f"{facts['root']} (layout: {self.layout})",
             f"{facts['patients']} patients, {facts['slices']} slices",
             "",
             *_counts_table(self.readings),
             "",
-            *(f"{name:<{width}}  {value}" for name, value in measures.items() if value),
-            *_problem_lines(self.problems),
+            *measure_lines(measures),
+            *problem_lines(self.problems),
         ]
         return "\n".join(lines)
 
 
-def check_patients(root: str | Path, datalist: str | Path | None = None) -> Report:
+def check_patients(
+    root: str | Path, datalist: str | Path | None = None, convention: str | None = None
+) -> PatientReport | VolumeReport:
     """Look at every file of labelled patients, on all cores, and collect what is wrong; a bar shows how far it is.
+
+    A folder of BraTS cases is recognised, see :func:`~brainmri_monai.data.brats.survey.survey_volumes`. Else:
 
     Errors are what cannot be used or would make results wrong: unreadable files, labels in doubt, a type with fewer
     than two patients, and, where there is a split, a patient or an image in two of its parts. Warnings are what a
@@ -105,15 +101,22 @@ def check_patients(root: str | Path, datalist: str | Path | None = None) -> Repo
     Args:
         root: see :func:`~brainmri_monai.data.patients.find_patients`.
         datalist: a split to check; ``datalist.json`` in the root when left out, if there is one.
+        convention: what the labels of volumes mean; found out when left out.
 
     Raises:
         BrainMRIError: when the root follows no known layout, or the datalist cannot be read.
     """
-    found = scan_patients(root)
-    if datalist is None and (found.root / "datalist.json").exists():
-        datalist = found.root / "datalist.json"
+    root = Path(root).expanduser().resolve()
+    volumes = convention is not None or holds_volumes(root)
+    found = None if volumes else scan_patients(root)
+    if datalist is None and (root / "datalist.json").exists():
+        datalist = root / "datalist.json"
     parts = Datalist.load(datalist).parts if datalist else {}
-    readings = list(_with_bar(survey(found.patients, found.root), len(found.patients)))
+    if volumes:
+        report = survey_volumes(root, convention)
+        problems = [*report.problems, *_split_problems(parts, root)]
+        return replace(report, problems=sorted_by_severity(problems))
+    readings = list(with_bar(survey(found.patients, found.root), len(found.patients), "patients"))
     problems = [
         *found.problems,
         *(problem for reading in readings for problem in reading.problems),
@@ -122,15 +125,7 @@ def check_patients(root: str | Path, datalist: str | Path | None = None) -> Repo
         *_shared_images(readings, parts),
     ]
     readable = [reading for reading in readings if reading.names]
-    return Report(found.root, found.layout, readable, sorted(problems, key=lambda problem: problem.severity))
-
-
-def _with_bar(readings: Iterable[Reading], total: int) -> Iterable[Reading]:
-    from tqdm import tqdm
-
-    quiet = 0.0 if sys.stderr.isatty() else 60.0  # without a terminal, a line a minute
-    intervals = {"delay": quiet, "mininterval": quiet or 0.1, "maxinterval": quiet or 10.0}
-    return tqdm(readings, "reading", total, unit=" patients", leave=False, **intervals)
+    return PatientReport(found.root, sorted_by_severity(problems), found.layout, readable)
 
 
 def _too_few(readings: Sequence[Reading]) -> Iterator[Problem]:
@@ -191,20 +186,6 @@ def _shared_images(readings: Sequence[Reading], parts: dict[str, list[dict[str, 
             yield Problem("warning", where, what, remedy)
 
 
-def _tally(values: Iterable[str]) -> dict[str, int]:
-    """Count values, the most frequent first."""
-    return dict(Counter(values).most_common())
-
-
-def _listed(tally: dict[str, int], unit: str) -> str:
-    """Write a tally in one line: a single value alone, else the most frequent ones with their numbers."""
-    if len(tally) < 2:
-        return "".join(tally)
-    shown = [f"{value} ({count} {unit})" for value, count in list(tally.items())[:_EXAMPLES]]
-    rest = len(tally) - len(shown)
-    return ", ".join(shown) + (f", and {rest} others" if rest else "")
-
-
 def _counts_table(readings: Sequence[Reading]) -> list[str]:
     """Give the lines of a table of patients, type by grade."""
     grades = sorted({reading.patient.grade for reading in readings}, key=lambda grade: grade or 9)
@@ -222,22 +203,3 @@ def _counts_table(readings: Sequence[Reading]) -> list[str]:
         )
         for row in rows
     ]
-
-
-def _problem_lines(problems: Sequence[Problem]) -> list[str]:
-    """Write problems by kind, which is what to do about them: the first examples, how many more, the remedy."""
-    kinds: dict[tuple[str, str], list[Problem]] = defaultdict(list)
-    for problem in problems:
-        kinds[problem.severity, problem.remedy].append(problem)
-    lines = []
-    for (severity, remedy), alike in kinds.items():
-        texts = [f"{problem.where}: {problem.what}" for problem in alike[:_EXAMPLES]]
-        if len(alike) > _EXAMPLES:
-            texts.append(f"and {len(alike) - _EXAMPLES} more")
-        lines += ["", f"{severity:<7}  {texts[0]}", *(f"{'':<9}{text}" for text in [*texts[1:], f"-> {remedy}"])]
-    totals = Counter(problem.severity for problem in problems)
-    counted = (
-        f"{totals[severity] or 'no'} {severity}{'' if totals[severity] == 1 else 's'}"
-        for severity in ("error", "warning")
-    )
-    return [*lines, "", ", ".join(counted)]

@@ -15,7 +15,7 @@ from brainmri_monai.data.stack import ImageError, Stack, reason_of, stack_of_vol
 if TYPE_CHECKING:
     from nibabel import Nifti1Image
 
-__all__ = ["MAX_VOXELS", "VOLUME_SUFFIXES", "is_nifti", "open_nifti", "read_nifti", "read_voxels"]
+__all__ = ["MAX_VOXELS", "VOLUME_SUFFIXES", "has_orientation", "is_nifti", "open_nifti", "read_nifti", "read_voxels"]
 
 VOLUME_SUFFIXES = (".nii", ".nii.gz")
 
@@ -69,6 +69,11 @@ def read_voxels(file: Path, image: Nifti1Image) -> np.ndarray:
         raise ImageError(file, f"the volume cannot be read to its end: {reason_of(error)}") from error
 
 
+def has_orientation(image: Nifti1Image) -> bool:
+    """Tell whether the header says how the volume lies in space."""
+    return image.header["sform_code"] != 0 or image.header["qform_code"] != 0
+
+
 def read_nifti(file: Path) -> Stack:
     """Read the slices of a volume of 3 axes, or of 4 with 1 or 3 channels last.
 
@@ -83,7 +88,7 @@ def read_nifti(file: Path) -> Stack:
             "Save one volume a file, without a time axis.",
         )
     stack = stack_of_volume(file, read_voxels(file, image), image.affine, image.get_data_dtype())
-    if image.header["sform_code"] == 0 and image.header["qform_code"] == 0:
+    if not has_orientation(image):
         return replace(stack, doubts=((f"the header gives no orientation; {stack.axes} is assumed", _LOOK),))
     return stack
 

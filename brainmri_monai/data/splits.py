@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from brainmri_monai.errors import BrainMRIError
 
-__all__ = ["PARTS", "Split", "holdout", "kfold", "require_folds"]
+__all__ = ["PARTS", "Split", "holdout", "kfold", "leave_out", "require_classes", "require_folds"]
 
 PARTS = ("training", "validation", "test")
 Strata = Mapping[str, Sequence[str]]  # patient → (class, finer label, …), such as ("astrocytoma", "2")
@@ -36,10 +36,8 @@ def holdout(strata: Strata, seed: int, shares: Sequence[float] = (0.70, 0.15, 0.
         shares: of the patients, for training, validation and test.
 
     Raises:
-        BrainMRIError: when there is one class only, one with fewer than two patients, or too few patients in all for
-            three parts.
+        BrainMRIError: when there are too few patients for three parts.
     """
-    _require_two_patients(strata)
     parts = _deal(strata, seed, dict(zip(PARTS, shares, strict=True)))
     _require_filled(parts)
     return Split(parts, _rare_notes(strata, len(PARTS), "the three parts"))
@@ -55,17 +53,56 @@ def kfold(strata: Strata, folds: int, fold: int, seed: int) -> Split:
         seed: decides the shuffle; the folds of one cross-validation share it.
 
     Raises:
-        BrainMRIError: when there are fewer patients than folds or no such fold, one class only, or a class with fewer
-            than two patients.
+        BrainMRIError: when there are fewer patients than folds or no such fold, or too few for three parts.
     """
     require_folds(folds, fold, len(strata))
-    _require_two_patients(strata)
     dealt = [patient for members in _shuffled_classes(strata, seed) for patient in members]
     test = sorted(dealt[fold::folds])  # like cards: each stratum is spread over the folds to within one patient
-    others = {patient: strata[patient] for patient in strata if patient not in set(test)}
-    parts = {**_deal(others, seed, {"training": 0.85, "validation": 0.15}), "test": test}
-    _require_filled(parts)
-    return Split(parts, _rare_notes(strata, folds, f"the {folds} folds"))
+    return Split(_with_test(strata, test, seed), _rare_notes(strata, folds, f"the {folds} folds"))
+
+
+def leave_out(strata: Strata, group_of: Mapping[str, str | None], group: str, seed: int) -> Split:
+    """Test on all patients of one group, such as a hospital; 15 % of the others are the validation.
+
+    Args:
+        strata: as for :func:`holdout`.
+        group_of: patient → group; None for a patient of whom it is not known, who is left out.
+        group: which group is the test.
+        seed: decides the shuffle.
+
+    Raises:
+        BrainMRIError: when there is no such group, or too few other patients for training and validation.
+    """
+    known = {patient: stratum for patient, stratum in strata.items() if group_of.get(patient)}
+    test = sorted(patient for patient in known if group_of[patient] == group)
+    if not test:
+        counts = Counter(group_of[patient] for patient in known)
+        found = ", ".join(f"{name} {count}" for name, count in sorted(counts.items())) or "none"
+        raise BrainMRIError(f"no patient is of {group!r}; there are: {found}.\nName one of these.")
+    unknown = len(strata) - len(known)
+    notes = [f"left out, as it is not known whether they are of {group}: {unknown}"] if unknown else []
+    return Split(_with_test(known, test, seed), notes)
+
+
+def require_classes(strata: Strata) -> None:
+    """
+    Raises:
+        BrainMRIError: when a classification has nothing to learn or to test on: one class only, or one with fewer
+            than two patients.
+    """
+    counts = Counter(stratum[0] for stratum in strata.values())
+    found = ", ".join(f"{name} {count}" for name, count in sorted(counts.items())) or "none"
+    if len(counts) < 2:
+        raise BrainMRIError(
+            f"at least two classes are needed, to learn to tell them apart; patients found: {found}.\n"
+            "Add patients of another class."
+        )
+    rare = sorted(name for name, count in counts.items() if count < 2)
+    if rare:
+        raise BrainMRIError(
+            f"every class needs two patients, to learn from one and test on another; patients found: {found}.\n"
+            f"Add patients to {', '.join(rare)}, or leave that class out."
+        )
 
 
 def require_folds(folds: int, fold: int, patients: int) -> None:
@@ -114,20 +151,12 @@ def _shuffled_classes(strata: Strata, seed: int) -> list[list[str]]:
     return list(classes.values())
 
 
-def _require_two_patients(strata: Strata) -> None:
-    counts = Counter(stratum[0] for stratum in strata.values())
-    found = ", ".join(f"{name} {count}" for name, count in sorted(counts.items())) or "none"
-    if len(counts) < 2:
-        raise BrainMRIError(
-            f"at least two classes are needed, to learn to tell them apart; patients found: {found}.\n"
-            "Add patients of another class."
-        )
-    rare = sorted(name for name, count in counts.items() if count < 2)
-    if rare:
-        raise BrainMRIError(
-            f"every class needs two patients, to learn from one and test on another; patients found: {found}.\n"
-            f"Add patients to {', '.join(rare)}, or leave that class out."
-        )
+def _with_test(strata: Strata, test: list[str], seed: int) -> dict[str, list[str]]:
+    """Deal those who are not in the test out to training and validation."""
+    others = {patient: strata[patient] for patient in strata if patient not in set(test)}
+    parts = {**_deal(others, seed, {"training": 0.85, "validation": 0.15}), "test": test}
+    _require_filled(parts)
+    return parts
 
 
 def _require_filled(parts: Mapping[str, Sequence[str]]) -> None:
@@ -136,7 +165,7 @@ def _require_filled(parts: Mapping[str, Sequence[str]]) -> None:
         found = ", ".join(f"{part} {len(parts[part])}" for part in PARTS)
         raise BrainMRIError(
             f"too few patients for training, validation and test; the parts would hold: {found}.\n"
-            "Give at least three patients of each class."
+            "Give more patients, at least three of each class."
         )
 
 

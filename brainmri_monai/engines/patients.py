@@ -15,7 +15,7 @@ from torch.utils.data import IterableDataset
 
 from brainmri_monai.data.datalist import Datalist, digest_of, entry, excluded
 from brainmri_monai.data.patients import Patient, PatientSet, Problem, find_cases, find_patients
-from brainmri_monai.data.splits import holdout, kfold, require_folds
+from brainmri_monai.data.splits import holdout, kfold, require_classes, require_folds
 from brainmri_monai.data.stack import ImageError
 from brainmri_monai.data.store import SliceStore
 from brainmri_monai.data.survey import read_patient
@@ -78,6 +78,7 @@ def training_patients(
             return datalist
         _require_plain_names({p.type for p in patients})
         strata = {p.id: (p.type, str(p.grade or "unknown")) for p in patients}
+        require_classes(strata)
         split = holdout(strata, seed) if fold is None else kfold(strata, folds, fold, seed)
         datalist = Datalist.build(found.root, found.layout, entries, split, how, problems)
         datalist.save(path)

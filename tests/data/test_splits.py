@@ -2,7 +2,7 @@ from collections import Counter
 
 import pytest
 
-from brainmri_monai.data.splits import PARTS, holdout, kfold
+from brainmri_monai.data.splits import PARTS, holdout, kfold, leave_out, require_classes
 from brainmri_monai.errors import BrainMRIError
 
 
@@ -106,14 +106,36 @@ def test_a_fold_that_does_not_exist_is_refused(fold):
         kfold(strata(a2=3, b2=3), 3, fold, seed=0)
 
 
-@pytest.mark.parametrize("split", [lambda s: holdout(s, 0), lambda s: kfold(s, 2, 0, 0)], ids=["holdout", "kfold"])
-def test_one_class_alone_or_a_class_of_one_patient_is_refused(split):
+def test_a_classification_of_one_class_alone_or_with_a_class_of_one_patient_is_refused():
     with pytest.raises(BrainMRIError, match=r"at least two classes .* patients found: a 5"):
-        split(strata(a2=3, a3=2))
+        require_classes(strata(a2=3, a3=2))
     with pytest.raises(BrainMRIError, match=r"every class needs two patients.* a 5, b 1.\nAdd patients to b"):
-        split(strata(a2=5, b2=1))
+        require_classes(strata(a2=5, b2=1))
+    require_classes(strata(a2=2, b2=2))
 
 
 def test_too_few_patients_for_all_parts_are_refused():
     with pytest.raises(BrainMRIError, match="would hold: training 2, validation 0, test 2"):
         kfold(strata(a2=2, b2=2), 2, 0, seed=0)
+
+
+def test_one_group_is_the_test_and_nobody_else():
+    patients = strata(a2=6, b2=6)
+    site_of = {patient: "UCSF" if number % 3 == 0 else "CBICA" for number, patient in enumerate(sorted(patients))}
+    parts = leave_out(patients, site_of, "UCSF", seed=0).parts
+    assert parts["test"] == sorted(patient for patient, site in site_of.items() if site == "UCSF")
+    assert sorted(parts["training"] + parts["validation"] + parts["test"]) == sorted(patients)
+    assert parts["validation"]
+
+
+def test_patients_of_an_unknown_group_are_left_out_and_told():
+    patients = strata(a2=6)
+    known = dict.fromkeys(sorted(patients)[:2], "UCSF") | dict.fromkeys(sorted(patients)[2:5], "CBICA")
+    split = leave_out(patients, {**known, sorted(patients)[5]: None}, "UCSF", seed=0)
+    assert sum(map(len, split.parts.values())) == 5
+    assert split.notes == ["left out, as it is not known whether they are of UCSF: 1"]
+
+
+def test_a_group_that_does_not_occur_is_refused_with_those_that_do():
+    with pytest.raises(BrainMRIError, match="no patient is of 'MDA'; there are: UCSF 3"):
+        leave_out(strata(a2=3), dict.fromkeys(strata(a2=3), "UCSF"), "MDA", seed=0)

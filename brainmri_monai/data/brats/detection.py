@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from brainmri_monai.data.brats.conventions import CONVENTIONS, Convention
 from brainmri_monai.data.brats.names import conventions_of
-from brainmri_monai.data.brats.volumes import label_values
-from brainmri_monai.data.nifti import open_nifti
+from brainmri_monai.data.brats.volumes import label_voxels, open_volume
 from brainmri_monai.data.parallel import on_all_cores
 from brainmri_monai.data.stack import ImageError
 
@@ -57,7 +56,8 @@ def detect(cases: Sequence[Case], since_2023: bool) -> Detection:
         (some, one), (others, other), *_ = by_names.items()
         doubt = f"cases of several conventions: {some[0].name} ({one}) and {others[0].name} ({other})"
         return Detection(None, doubt, "Give each data set a folder of its own.")
-    seen, odd = {0}, None
+    seen: set[int] = set()
+    odd: set[int] = set()
     with closing(on_all_cores(_values, [case for case in cases if case.label])) as labels:
         for values in labels:
             fitting = [c for c in candidates if c.allows(seen | values)]
@@ -72,7 +72,7 @@ def detect(cases: Sequence[Case], since_2023: bool) -> Detection:
         doubt = f"the names are those of {candidates[0]}, and there are the label values {_listed(odd)}"
         return Detection(None, doubt + (f", as in {_named(others)}" if others else ""))
     if any(_contradict(one, other) for one, other in combinations(candidates, 2)):
-        what = f"the label values {_listed(seen)} fit" if seen != {0} else "names without labels fit"
+        what = f"the label values {_listed(seen)} fit" if seen else "names without labels fit"
         return Detection(None, f"{what} {_named(candidates)}")
     return Detection(next((c for c in candidates if c.grid == _grid(cases)), candidates[0]))
 
@@ -91,7 +91,7 @@ def _contradict(one: Convention, other: Convention) -> bool:
 
 def _values(case: Case) -> set[int]:
     try:
-        return label_values(case.label)
+        return {*label_voxels(case.label, open_volume(case.label))[1]}
     except ImageError:  # a defect of this case: told where it is read
         return set()
 
@@ -99,14 +99,14 @@ def _values(case: Case) -> set[int]:
 def _grid(cases: Sequence[Case]) -> tuple[int, ...]:
     for case in cases:
         try:
-            return open_nifti(case.files[0]).shape[:3]
+            return open_volume(case.files[0], case.channels).shape[:3]
         except ImageError:
             continue
     return ()
 
 
 def _listed(values: set[int]) -> str:
-    return ", ".join(map(str, sorted(values - {0})))
+    return ", ".join(map(str, sorted(values)))
 
 
 def _named(conventions: Sequence[Convention]) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from brainmri_monai.data.brats.cases import Case
 
-__all__ = ["TOLERANCE_MM", "grid_errors", "label_values", "open_case", "read_case", "read_label", "read_modalities"]
+__all__ = ["TOLERANCE_MM", "grid_errors", "label_voxels", "open_volume", "read_case", "read_label", "read_modalities"]
 
 TOLERANCE_MM = 0.1
 """How far apart two files may put a voxel: programs round the affine on the way, and a voxel is 1 mm."""
@@ -43,13 +43,14 @@ def read_case(case: Case) -> tuple[np.ndarray, np.ndarray]:
         ImageError: when a file cannot be read to its end, is not a volume, claims an absurd size, holds NaN or
             infinite values or nothing but one value, or lies on another grid than the others.
     """
-    headers = open_case(case)
+    headers = {file: open_volume(file, case.channels) for file in case.files}
     for error in grid_errors(headers):
         raise error
     first = next(iter(headers.values()))
     image = np.zeros((len(MODALITIES), *first.shape[:3]), dtype=np.float32)
-    for modality, volume in read_modalities(case, headers):
-        image[MODALITIES.index(modality)] = volume
+    for file, header in headers.items():
+        for modality, volume in read_modalities(case, file, header):
+            image[MODALITIES.index(modality)] = volume
     return image, first.affine
 
 
@@ -67,55 +68,78 @@ def read_label(case: Case, convention: Convention | None = None) -> np.ndarray:
         ImageError: when the file cannot be read, lies on another grid than the images, or holds values that are not
             whole, or are not the convention's.
     """
-    header = _open(case.label)
-    some_image = next(iter(case.files))
-    for error in grid_errors({some_image: _open(some_image, case.channels), case.label: header}):
+    some = case.files[0]
+    headers = {some: open_volume(some, case.channels), case.label: open_volume(case.label)}
+    for error in grid_errors(headers):
         raise error
-    label = read_voxels(case.label, header).reshape(header.shape[:3])
-    values = _values(case.label, label)
-    if convention is not None and not convention.allows(values):
-        found = ", ".join(map(str, sorted(values - {0})))
+    return label_voxels(case.label, headers[case.label], convention)[0]
+
+
+def open_volume(file: Path, channels: tuple[str, ...] = ()) -> Nifti1Image:
+    """Read the header of a volume, and no voxels.
+
+    Args:
+        file: of 3 axes, or of 4 with one channel last.
+        channels: what the channels are; then there are 4 axes, with as many channels last.
+
+    Raises:
+        ImageError: when it cannot be read, or is not such a volume.
+    """
+    header = open_nifti(file)
+    if channels and header.shape[3:] != (len(channels),):
         raise ImageError(
-            case.label,
-            f"expected the label values of {convention}, found {found}",
+            file,
+            f"expected 4 axes, with the {len(channels)} channels {', '.join(channels)} last; found {header.shape}",
+            "Keep all modalities in one 4D file, or each in a file of its own.",
+        )
+    if not channels and (len(header.shape) < 3 or any(n > 1 for n in header.shape[3:])):
+        raise ImageError(file, f"expected a volume of 3 axes, found the shape {header.shape}", _ONE_VOLUME)
+    return header
+
+
+def read_modalities(case: Case, file: Path, header: Nifti1Image) -> Iterator[tuple[str, np.ndarray]]:
+    """Read the modalities that a file of a case holds: name, and H W D, float32 or uint8.
+
+    Raises:
+        ImageError: when it cannot be read to its end, or has NaN, infinite values, or nothing but one value.
+    """
+    voxels = read_voxels(file, header)
+    check_finite(file, voxels)
+    names = case.channels or [name for name, own in case.images.items() if own == file]
+    for name, volume in zip(names, np.moveaxis(voxels.reshape(*header.shape[:3], -1), 3, 0), strict=True):
+        if (low := volume.min()) == volume.max():
+            what = f"the modality {name} is empty: every voxel is {low:g}"
+            raise ImageError(file, what, "Export it again, or leave the case out.")
+        yield name, volume
+
+
+def label_voxels(
+    file: Path, header: Nifti1Image, convention: Convention | None = None
+) -> tuple[np.ndarray, tuple[int, ...]]:
+    """Read an opened label map: H W D, uint8, and the values that occur in it beside 0.
+
+    Raises:
+        ImageError: when it cannot be read, or holds values that are not whole, or are not the convention's.
+    """
+    label = read_voxels(file, header).reshape(header.shape[:3])
+    check_finite(file, label)
+    found = np.unique(label[label != 0])  # few voxels have a label: far quicker than to sort them all
+    strange = found[(found != np.round(found)) | (found < 0) | (found > 255)]
+    if strange.size:
+        examples = ", ".join(f"{value:g}" for value in strange[:3]) + (", ..." if strange.size > 3 else "")
+        raise ImageError(
+            file,
+            f"expected whole label values from 0 to 255, found {examples}",
+            "Save the label map as uint8; resample labels by nearest neighbour alone.",
+        )
+    values = tuple(found.astype(int).tolist())
+    if convention is not None and not convention.allows(values):
+        raise ImageError(
+            file,
+            f"expected the label values of {convention}, found {', '.join(map(str, values))}",
             "Name the convention of these labels with --convention, or correct the label map.",
         )
-    return label.astype(np.uint8, copy=False)
-
-
-def label_values(file: Path) -> set[int]:
-    """Read which values a label map has.
-
-    Raises:
-        ImageError: when it cannot be read, or holds values that are not whole or not 0 to 255.
-    """
-    return _values(file, read_voxels(file, _open(file)))
-
-
-def open_case(case: Case) -> dict[Path, Nifti1Image]:
-    """Read the headers of a case's images.
-
-    Raises:
-        ImageError: when one cannot be read, or is not a volume.
-    """
-    return {file: _open(file, case.channels) for file in case.files}
-
-
-def read_modalities(case: Case, headers: Mapping[Path, Nifti1Image]) -> Iterator[tuple[str, np.ndarray]]:
-    """Read one modality after the other: its name, and H W D, float32 or uint8.
-
-    Raises:
-        ImageError: when one cannot be read to its end, or has NaN, infinite values, or nothing but one value.
-    """
-    for file, header in headers.items():
-        voxels = read_voxels(file, header)
-        check_finite(file, voxels)
-        names = case.channels or [name for name, own in case.images.items() if own == file]
-        for name, volume in zip(names, np.moveaxis(voxels.reshape(*header.shape[:3], -1), 3, 0), strict=True):
-            if (low := volume.min()) == volume.max():
-                what = f"the modality {name} is empty: every voxel is {low:g}"
-                raise ImageError(file, what, "Export it again, or leave the case out.")
-            yield name, volume
+    return label.astype(np.uint8, copy=False), values
 
 
 def grid_errors(headers: Mapping[Path, Nifti1Image]) -> Iterator[ImageError]:
@@ -134,30 +158,3 @@ def _millimetres_apart(one: Nifti1Image, other: Nifti1Image) -> float:
     """Give how far apart the two affines put a corner of the volume: nothing inside it is farther."""
     corners = np.array([(*corner, 1) for corner in itertools.product(*((0, n - 1) for n in one.shape[:3]))])  # 8 4
     return float(np.linalg.norm((one.affine - other.affine) @ corners.T, axis=0).max())
-
-
-def _open(file: Path, channels: tuple[str, ...] | None = None) -> Nifti1Image:
-    """Read the header of a volume, which has as many channels last as named; one of one channel is 3D as well."""
-    header = open_nifti(file)
-    if channels and header.shape[3:] != (len(channels),):
-        raise ImageError(
-            file,
-            f"expected 4 axes, with the {len(channels)} channels {', '.join(channels)} last; found {header.shape}",
-            "Keep all modalities in one 4D file, or each in a file of its own.",
-        )
-    if not channels and (len(header.shape) < 3 or any(n > 1 for n in header.shape[3:])):
-        raise ImageError(file, f"expected a volume of 3 axes, found the shape {header.shape}", _ONE_VOLUME)
-    return header
-
-
-def _values(file: Path, label: np.ndarray) -> set[int]:
-    found = np.unique(label[label != 0])  # few voxels have a label: far quicker than to sort them all
-    strange = found[~((found == np.round(found)) & (found > 0) & (found < 256))]
-    if strange.size:
-        examples = ", ".join(f"{value:g}" for value in strange[:3])
-        raise ImageError(
-            file,
-            f"expected whole label values from 0 to 255, found {examples}" + (", ..." if strange.size > 3 else ""),
-            "Save the label map as uint8; resample labels by nearest neighbour alone.",
-        )
-    return {0, *found.astype(int).tolist()}
