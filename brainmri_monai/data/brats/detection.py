@@ -53,8 +53,10 @@ def detect(cases: Sequence[Case], since_2023: bool) -> Detection:
     by_names = {conventions_of(case.id) or foreign: case.id for case in cases}
     candidates = _shared(by_names)
     if not candidates:
-        (some, one), (others, other), *_ = by_names.items()
-        doubt = f"cases of several conventions: {some[0].name} ({one}) and {others[0].name} ({other})"
+        some, *rest = by_names
+        other = next((group for group in rest if not _shared([some, group])), rest[-1])
+        listed = " and ".join(f"{group[0].name} ({by_names[group]})" for group in (some, other))
+        doubt = f"cases of several conventions: {listed}"
         return Detection(None, doubt, "Give each data set a folder of its own.")
     seen: set[int] = set()
     odd: set[int] = set()
