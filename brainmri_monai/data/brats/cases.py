@@ -65,7 +65,7 @@ class CaseSet:
 
     Args:
         root: the absolute path of the folder; of a single file, the folder in which it lies.
-        convention: what the labels mean; None when that is in doubt and no case has a label.
+        convention: what the labels mean; None when that is in doubt, for :func:`find_volumes` only without labels.
         cases: those that can be used, in natural order of their ids.
         problems: what was left out, and why.
     """

@@ -16,6 +16,7 @@ __all__ = ["Facts", "key_of", "read_facts"]
 
 _GRADE = re.compile(r"(.*\b)?grade", re.IGNORECASE)
 _SITE = re.compile(r"(site|institution|center|centre|hospital)\b.*", re.IGNORECASE)
+_OLDER = "_subject_id"  # columns of the ids that a patient has in several years
 _UNKNOWN = ("", "na", "n/a", "nan", "none", "unknown", "-")
 
 
@@ -43,15 +44,16 @@ def read_facts(tables: Iterable[Path]) -> dict[str, Facts]:
     facts: dict[str, Facts] = {}
     for table in tables:
         delimiter, columns = read_header(table)
+        if not any(_GRADE.fullmatch(name) or _SITE.fullmatch(name) or name.endswith(_OLDER) for name in columns):
+            continue
         with open(table, encoding="utf-8-sig", errors="replace", newline="") as stream:
-            rows = list(csv.reader(stream, delimiter=delimiter))[1:]
-        for row in rows:
-            cells = dict(zip(columns, (cell.strip() for cell in row), strict=False))
-            grade, site = _first(cells, _GRADE), _first(cells, _SITE)
-            site = site or _site_of(cells.values())
-            if grade or site:
-                facts |= {key_of(cell): Facts(grade, site) for cell in cells.values() if conventions_of(cell)}
-                facts.setdefault(key_of(row[0]), Facts(grade, site))  # a foreign set: the ids stand first
+            rows = [[cell.strip() for cell in row] for row in csv.reader(stream, delimiter=delimiter)][1:]
+        for row in filter(any, rows):
+            cells = dict(zip(columns, row, strict=False))
+            told = Facts(_first(cells, _GRADE), _first(cells, _SITE) or _site_of(row))
+            for case in [*filter(conventions_of, row)] or row[:1]:  # the ids of a foreign set stand first
+                known = facts.get(key_of(case), Facts())
+                facts[key_of(case)] = Facts(told.grade or known.grade, told.site or known.site)
     return facts
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from brainmri_monai.data.brats.conventions import MODALITIES, Convention
 from brainmri_monai.data.nifti import open_nifti, read_voxels
+from brainmri_monai.data.parallel import on_all_cores
 from brainmri_monai.data.stack import ImageError, check_finite
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _ONE_GRID = "Bring all files of the case to one grid: register and resample them
 
 
 def read_case(case: Case) -> tuple[np.ndarray, np.ndarray]:
-    """Read the modalities of a case.
+    """Read the modalities of a case, on all cores.
 
     Sizes and grids are compared by the headers before memory is taken.
 
@@ -48,9 +49,12 @@ def read_case(case: Case) -> tuple[np.ndarray, np.ndarray]:
         raise error
     first = next(iter(headers.values()))
     image = np.zeros((len(MODALITIES), *first.shape[:3]), dtype=np.float32)
-    for file, header in headers.items():
-        for modality, volume in read_modalities(case, file, header):
+
+    def read(file: Path) -> None:
+        for modality, volume in read_modalities(case, file, headers[file]):
             image[MODALITIES.index(modality)] = volume
+
+    list(on_all_cores(read, case.files))
     return image, first.affine
 
 

@@ -202,6 +202,15 @@ def test_grade_and_site_come_from_columns_of_any_table(tmp_path, write_case):
     ]
 
 
+def test_tables_add_to_each_other_and_other_tables_are_not_read(tmp_path, write_case):
+    write_case(tmp_path / "BraTS2021_00001", (1, 2, 4))
+    (tmp_path / "a.csv").write_text("id,Grade\nBraTS2021_00001,LGG\n")
+    (tmp_path / "b.csv").write_text("id,Institution\nBraTS2021_00001,7\n\n")
+    (tmp_path / "c.csv").write_bytes(b"id,feature\nBraTS2021_00001,\xff\x00\n" + b"x" * 200_000)
+    (case,) = find_volumes(tmp_path).cases
+    assert (case.grade, case.site) == ("LGG", "7")
+
+
 def test_labels_and_their_absence_are_told(tmp_path, write_case):
     write_case(tmp_path / "BraTS20_Training_001", (1, 2, 4))
     write_case(tmp_path / "BraTS20_Training_002", None)
