@@ -54,6 +54,9 @@ class Found:
     since_2023: bool
 
 
+_Sorted = dict[str, dict[str, list[Volume]]]  # case → role → files, of which there should be one
+
+
 def find_files(root: Path) -> Found:
     """Sort all files of a folder into cases; the files of one case need not lie in one folder.
 
@@ -76,7 +79,7 @@ def find_files(root: Path) -> Found:
     for case in sorted(files, key=natural):
         chosen = {role: _first_choice(volumes) for role, volumes in files[case].items()}
         if STACKED in chosen and set(chosen) - {STACKED, LABEL}:
-            chosen[STACKED] = [volume for volumes in chosen.values() for volume in volumes]
+            chosen[STACKED] = [volume for role, volumes in chosen.items() if role != LABEL for volume in volumes]
         doubled = next((volumes for volumes in chosen.values() if len(volumes) > 1), None)
         patient = parse_case(case).patient
         if doubled:
@@ -101,9 +104,6 @@ def holds_volumes(root: str | Path) -> bool:
             if role == STACKED or len(roles[case] - {LABEL}) > 1:
                 return True
     return False
-
-
-_Sorted = dict[str, dict[str, list[Volume]]]
 
 
 class _Walk:

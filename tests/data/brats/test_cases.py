@@ -161,6 +161,14 @@ def test_a_doubled_modality_is_an_error(tmp_path, write_case):
     assert [case.id for case in found.cases] == ["BraTS20_Training_001"]
 
 
+def test_four_files_and_one_of_the_same_name_are_doubled_too(tmp_path, write_case, save):
+    folder = write_case(tmp_path / "BRATS_001", (1, 2, 3))
+    save(folder / "BRATS_001.nii.gz", np.ones((8, 8, 8, 4), np.int16))
+    problem, *_ = scan_volumes(tmp_path).problems
+    assert problem.what.startswith("two files for one thing: BRATS_001/BRATS_001")
+    assert "seg" not in problem.what
+
+
 def test_time_points_are_cases_of_one_patient(tmp_path, write_case):
     for case in ("BraTS-GLI-00005-100", "BraTS-GLI-00005-101", "BraTS-GLI-00006-100"):
         write_case(tmp_path / case, (1, 2, 3, 4), "since 2023")
