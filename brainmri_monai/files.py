@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import Any
 
 from brainmri_monai.errors import BrainMRIError
 
-__all__ = ["replacing", "write_json", "write_text"]
+__all__ = ["filling", "replacing", "write_json", "write_text"]
 
 _UMASK = os.umask(0)  # to read it is to set it, for all threads: so once, before there are any
 os.umask(_UMASK)
@@ -53,6 +54,41 @@ def replacing(path: str | Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def filling(folder: str | Path) -> Iterator[Path]:
+    """Give a temporary folder beside ``folder``; when the block ends well, it becomes ``folder`` in one step.
+
+    When the block raises or is interrupted, the temporary folder is removed.
+
+    Args:
+        folder: a new or empty folder.
+
+    Raises:
+        BrainMRIError: when there is something at ``folder``, it cannot be written, or the disk is full.
+    """
+    folder = Path(folder)
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise BrainMRIError(
+            f"expected a new or empty folder, found something in {folder}\n"
+            "Choose another folder, or remove this one first."
+        )
+    temporary = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        yield temporary
+        os.chmod(temporary, 0o777 & ~_UMASK)
+        os.replace(temporary, folder)
+    except OSError as error:
+        raise BrainMRIError(
+            f"cannot write {folder}: {error.strerror or error}\n"
+            "Choose a folder that you may write to, on a disk that has room."
+        ) from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_text(path: str | Path, text: str) -> None:

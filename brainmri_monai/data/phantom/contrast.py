@@ -1,4 +1,4 @@
-"""From tissues to pictures: the signal of each tissue in each modality, the coil's bias field and the noise."""
+"""From tissues to pictures: the signal of each tissue in each modality, the coil's bias field, blur and noise."""
 
 from __future__ import annotations
 
@@ -7,28 +7,33 @@ from numpy.random import Generator
 
 from brainmri_monai.data.phantom.anatomy import Anatomy, Grid, smooth_field
 
-__all__ = ["SIGNALS", "draw_vessels", "render"]
+__all__ = ["SIGNALS", "draw_vessels", "render", "window"]
 
-# relative to white matter in T1
+# Relative to white matter in T1. The enhancing and the dark part of a tumour have the same values in each type, paired
+# otherwise over the modalities: where contrast agent gathers, an astrocytoma is bright in FLAIR, a meningioma dark in
+# FLAIR, an oligodendroglioma dark in T1. No modality alone, and no mean of one, tells the type.
 SIGNALS: dict[str, dict[str, float]] = {
     "t1": {
-        **{"white": 1.0, "grey": 0.74, "fluid": 0.26, "oedema": 0.72, "necrosis": 0.40, "calcium": 0.40},
-        **{"glial": 0.64, "glial enhancing": 0.64, "meningeal enhancing": 0.70},
+        **{"white": 1.0, "grey": 0.74, "fluid": 0.26, "oedema": 0.68, "tumour": 0.66},
+        **{"astrocytic": 0.92, "meningeal": 0.92, "oligodendroglial": 0.30},
+        **{"necrosis": 0.30, "cyst": 0.30, "calcium": 0.92},
     },
     "flair": {
-        **{"white": 0.62, "grey": 0.78, "fluid": 0.14, "oedema": 1.08, "necrosis": 0.45, "calcium": 0.35},
-        **{"glial": 1.10, "glial enhancing": 1.00, "meningeal enhancing": 0.90},
+        **{"white": 0.54, "grey": 0.68, "fluid": 0.12, "oedema": 1.04, "tumour": 1.04},
+        **{"astrocytic": 1.08, "meningeal": 0.36, "oligodendroglial": 1.08},
+        **{"necrosis": 0.36, "cyst": 1.08, "calcium": 0.32},
     },
     "t1c": {
-        **{"white": 1.0, "grey": 0.77, "fluid": 0.27, "oedema": 0.73, "necrosis": 0.40, "calcium": 0.40},
-        **{"glial": 0.65, "glial enhancing": 1.40, "meningeal enhancing": 1.40, "vessel": 1.45},
+        **{"white": 1.0, "grey": 0.77, "fluid": 0.27, "oedema": 0.70, "tumour": 0.68, "vessel": 1.8},
+        **{"astrocytic": 1.75, "meningeal": 1.75, "oligodendroglial": 1.75},
+        **{"necrosis": 0.40, "cyst": 0.40, "calcium": 0.42},
     },
 }
 
 
 def draw_vessels(rng: Generator, grid: Grid, anatomy: Anatomy) -> np.ndarray:
     """Vessels in the sulci and choroid plexus in the ventricles, H W D, from 0 to 1."""
-    lines = np.exp(-((smooth_field(rng, grid, 5) / rng.uniform(0.08, 0.2)) ** 2)) * (smooth_field(rng, grid, 10) > 0)
+    lines = np.exp(-((smooth_field(rng, grid, 5) / rng.uniform(0.05, 0.1)) ** 2)) * (smooth_field(rng, grid, 10) > 0)
     plexus = np.clip(smooth_field(rng, grid, 3) - 0.6, 0, 1)
     return anatomy.fluid * np.where(anatomy.depth < 25, lines, plexus)
 
@@ -43,16 +48,32 @@ def render(
 ) -> np.ndarray:
     """One modality as a scanner shows it.
 
+    Args:
+        anatomy: the healthy tissues.
+        tumour: parts by the name of their tissue, each over those before it (see ``tumour.draw_tumour``).
+        vessels: what contrast agent lights up, from 0 to 1.
+        modality: a key of ``SIGNALS``.
+
     Returns:
-        H W D, float32, 0 outside the brain; healthy tissue lies between 0 and about 1.
+        H W D, float32, 0 outside the brain; white matter in T1 is about 1.
     """
-    signal = {name: np.float32(value * rng.normal(1, 0.04)) for name, value in SIGNALS[modality].items()}
+    from scipy.ndimage import gaussian_filter
+
+    signal = {name: np.float32(value * rng.normal(1, 0.05)) for name, value in SIGNALS[modality].items()}
     image = sum(signal[name] * getattr(anatomy, name) for name in ("white", "grey", "fluid"))
+    uneven = 1 + 0.08 * smooth_field(rng, grid, 5)
     for name, share in {**tumour, "vessel": vessels}.items():
         if name in signal:
-            image += share * (signal[name] - image)
+            image += share * (signal[name] * uneven - image)
     image *= 1 + 0.04 * smooth_field(rng, grid, 3)
-    image *= np.exp(rng.uniform(0.03, 0.12) * smooth_field(rng, grid, 70))
+    image *= np.exp(rng.uniform(0.03, 0.08) * smooth_field(rng, grid, 70))  # the coil's bias field
+    image = gaussian_filter(image, [0.5 / grid.spacing[0], 0.5 / grid.spacing[1], 0], truncate=3)
     noise = rng.uniform(0.015, 0.04)
     real, imaginary = (noise * rng.standard_normal(grid.shape, dtype=np.float32) for _ in range(2))
-    return np.hypot(image + real, imaginary) * (anatomy.depth > 0)
+    return np.hypot(image + real, imaginary) * (anatomy.depth > 0)  # Rician: the magnitude of a complex signal
+
+
+def window(rng: Generator, image: np.ndarray, modality: str) -> np.ndarray:
+    """Grey values as bytes, H W D, with brightness and contrast as different as between scanners and readers."""
+    top = max(SIGNALS[modality].values()) * rng.uniform(1.0, 1.25)
+    return (255 * np.clip(image / np.float32(top), 0, 1) ** np.float32(rng.uniform(0.85, 1.2))).astype(np.uint8)
