@@ -20,5 +20,23 @@ def test_activation_after_the_pooling_equals_activation_before_it():
 
 def test_slices_of_any_size_give_one_vector_each():
     network = SmallCNN(in_channels=1, num_classes=7)
-    for height, width in [(4, 4), (32, 48), (65, 33)]:
+    for height, width in [(8, 8), (32, 48), (65, 33)]:
         assert network(torch.rand(2, 1, height, width)).shape == (2, 7)
+
+
+def test_a_small_bright_spot_counts_with_the_maximum_and_drowns_in_the_average():
+    empty, spot = torch.zeros(1, 3, 64, 64), torch.zeros(1, 3, 64, 64)
+    spot[..., 30:34, 30:34] = 1
+
+    def change(pool: str) -> float:
+        torch.manual_seed(0)
+        network = SmallCNN(pool=pool)
+        return (network(spot) - network(empty)).norm().item()
+
+    assert change("max") > 10 * change("avg")
+
+
+def test_with_instance_norm_a_slice_does_not_change_the_vector_of_another():
+    network = SmallCNN(norm="instance", pool="max").train()
+    slices = torch.rand(4, 3, 32, 32)
+    torch.testing.assert_close(network(slices)[:1], network(slices[:1]))

@@ -19,13 +19,15 @@ from brainmri_monai.files import filling, write_json
 __all__ = ["draw_slices", "generate_patients"]
 
 MODALITIES = ("t1", "flair", "t1c")  # red, green and blue, as in the LGG segmentation set
+ATYPICAL = 0.1  # share of the patients whose tumour looks like another type's: pictures alone do not settle everything
 
 
 def generate_patients(folder: str | Path, patients: int = 48, seed: int = 0, spacing: float = 1.0) -> None:
     """Write generated patients as ``<type>-g<grade>/<patient>/<slice>.jpg`` or ``.png``.
 
     Types are equally frequent, and so are the grades of a type. ``dataset.json`` beside them says that no patient is
-    real, and names the slices in which each has tumour.
+    real, and names for each the slices in which it has tumour, and the type that the tumour looks like, which is
+    another type in one of ten.
 
     Args:
         folder: a new or empty folder.
@@ -47,13 +49,14 @@ def generate_patients(folder: str | Path, patients: int = 48, seed: int = 0, spa
         name = f"P{index + 1:03d}"
         rng = default_rng(SeedSequence(seed, spawn_key=(1, index)))
         suffix = ".png" if rng.random() < 0.25 else ".jpg"
-        slices, tumour = draw_slices(rng, kind, grade, spacing)
+        look = rng.choice([other for other in LOOKS if other != kind]) if rng.random() < ATYPICAL else kind
+        slices, tumour = draw_slices(rng, look, min(LOOKS[look], key=lambda g: abs(g - grade)), spacing)
         files = [f"{n + 1:03d}{suffix}" for n in range(len(slices))]
         (unfinished / f"{kind}-g{grade}" / name).mkdir(parents=True)
         for file, picture in zip(files, slices, strict=True):
             _write_picture(unfinished / f"{kind}-g{grade}" / name / file, picture)
         shown = [file for file, present in zip(files, tumour.any(axis=(1, 2)), strict=True) if present]
-        return {"id": name, "type": kind, "grade": grade, "tumour_slices": shown}
+        return {"id": name, "type": kind, "grade": grade, "looks_like": str(look), "tumour_slices": shown}
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     with filling(folder) as unfinished:
