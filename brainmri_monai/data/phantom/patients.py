@@ -46,7 +46,7 @@ def generate_patients(folder: str | Path, patients: int = 48, seed: int = 0, spa
 
     def write(index: int) -> dict:
         kind, grade = labels[index]
-        name = f"P{index + 1:03d}"
+        name = f"S{seed}P{index + 1:03d}"  # patients of two seeds are different people
         rng = default_rng(SeedSequence(seed, spawn_key=(1, index)))
         suffix = ".png" if rng.random() < 0.25 else ".jpg"
         look = rng.choice([other for other in LOOKS if other != kind]) if rng.random() < ATYPICAL else kind
