@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
-__all__ = ["RULES", "Dilated", "Matched", "Rules"]
+from brainmri_monai.errors import BrainMRIError
+
+__all__ = ["RULES", "Dilated", "Matched", "Rules", "Size", "penalty_of", "rule_of", "rules_of"]
 
 Size = tuple[float, Literal["mm3", "voxels"]]
 
@@ -50,7 +53,7 @@ class Matched:
     found_at: float = 0.2
 
 
-Rules = Mapping[str, Dilated] | Mapping[str, Matched]  # by region; "*" stands for those that are not named
+Rules = Mapping[str, Any]  # region → Dilated or Matched; "*" stands for the regions that are not named
 
 _OF_2023 = Dilated(dilation=3, minimum=(50, "mm3"))
 _OF_2024 = Dilated(dilation=3, minimum=(50, "mm3"), prediction_minimum=(50, "voxels"), surface_dice=(0.5, 1.0))
@@ -86,3 +89,28 @@ RULES: Mapping[str, Mapping[str, Rules]] = {
         "MET": {"*": Matched(large=27)},
     },
 }
+
+
+def rules_of(version: str, task: str) -> Rules:
+    """The rules of a task.
+
+    Raises:
+        BrainMRIError: when the version is not known, or has no such task.
+    """
+    if version not in RULES:
+        raise BrainMRIError(
+            f"expected a version of the lesion-wise scores, found {version!r}.\nName one of {', '.join(RULES)}."
+        )
+    if task not in RULES[version]:
+        raise BrainMRIError(f"expected a task of {version}, found {task!r}.\nName one of {', '.join(RULES[version])}.")
+    return RULES[version][task]
+
+
+def rule_of(rules: Rules, region: str) -> Any:
+    """The parameters of a region."""
+    return rules.get(region, rules["*"])
+
+
+def penalty_of(rule: Dilated | Matched, shape: Sequence[int]) -> float:
+    """HD95 in mm of a lesion without an answer, in a volume of this shape."""
+    return math.hypot(*shape) if rule.penalty is None else rule.penalty

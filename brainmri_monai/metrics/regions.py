@@ -97,12 +97,12 @@ def _hd95(prediction: NDArray, truth: NDArray, spacing: Sequence[float], diagona
 
 
 def foreground_box(*masks: NDArray) -> tuple[slice, ...]:
-    """The smallest box that holds the foreground of all masks of one shape; nothing when they are empty."""
+    """The smallest box that holds the foreground of all masks of one shape; a single voxel when they are empty."""
     box = []
     for axis in range(masks[0].ndim):
         others = tuple(a for a in range(masks[0].ndim) if a != axis)
         filled = np.flatnonzero(np.any([mask.any(axis=others) for mask in masks], axis=0))
-        box.append(slice(filled[0], filled[-1] + 1) if len(filled) else slice(0, 0))
+        box.append(slice(filled[0], filled[-1] + 1) if len(filled) else slice(0, 1))
     return tuple(box)
 
 

@@ -2,44 +2,88 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["border", "distances", "surfels", "weighted_percentile"]
+if TYPE_CHECKING:
+    from scipy.spatial import KDTree
+
+__all__ = ["Surface", "border", "surfels"]
+
+Spacing = tuple[float, ...]
+Position = tuple[int, ...]
 
 
-def border(mask: NDArray, spacing: tuple[float, ...]) -> NDArray:
-    """Positions of the voxels of a mask that have one of their six neighbours outside it; n 3, in mm.
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """Points of a surface.
+
+    Args:
+        points: n 3, in mm.
+        weights: n, how much of the surface each stands for.
+    """
+
+    points: NDArray
+    weights: NDArray
+
+    @cached_property
+    def tree(self) -> KDTree:
+        from scipy.spatial import KDTree
+
+        return KDTree(self.points, balanced_tree=False, compact_nodes=False)  # few queries do not repay balancing
+
+    def distances_to(self, other: Surface) -> NDArray:
+        """n, from each point to the nearest point of the other surface, in mm."""
+        return other.tree.query(self.points)[0]
+
+    def percentile_to(self, other: Surface, percent: float) -> float:
+        """The least distance within which so much of the surface lies from the other one, in mm."""
+        distances = self.distances_to(other)
+        order = np.lexsort((self.weights, distances))
+        share = np.cumsum(self.weights[order]) / self.weights.sum()
+        return float(distances[order[min(np.searchsorted(share, percent / 100), len(order) - 1)]])
+
+    def share_within(self, tolerance: float, other: Surface) -> float:
+        """How much of the surface lies within a tolerance in mm, and not more, of the other one: 0 to 1."""
+        limit = tolerance * (1 + 1e-9)  # positions are rounded
+        near = np.isfinite(other.tree.query(self.points, distance_upper_bound=np.nextafter(limit, np.inf))[0])
+        return float(self.weights[near].sum() / self.weights.sum())
+
+
+def border(mask: NDArray, spacing: Spacing, start: Position = (0, 0, 0)) -> Surface:
+    """The voxels of a mask that have one of their six neighbours outside it.
 
     Args:
         mask: H W D, boolean. What lies beyond the array is outside.
         spacing: size of a voxel along each axis, in mm.
+        start: where the array lies in the volume, in voxels.
     """
     padded = np.pad(mask, 1)
-    inside = padded[1:-1, 1:-1, 1:-1].copy()
+    inside = mask.copy()
     for axis in range(3):
-        for start in (0, 2):
+        for shift in (0, 2):
             window = [slice(1, -1)] * 3
-            window[axis] = slice(start, start + mask.shape[axis])
+            window[axis] = slice(shift, shift + mask.shape[axis])
             inside &= padded[tuple(window)]
-    return np.argwhere(mask & ~inside) * spacing
+    voxels = np.argwhere(mask & ~inside) + start
+    return Surface(voxels * np.array(spacing), np.ones(len(voxels)))
 
 
-def surfels(mask: NDArray, spacing: tuple[float, ...]) -> tuple[NDArray, NDArray]:
-    """Surface elements of a mask: where the eight voxels around a corner are partly inside.
+def surfels(mask: NDArray, spacing: Spacing, start: Position = (0, 0, 0)) -> Surface:
+    """Surface elements of a mask: corners whose eight voxels are partly inside, weighted by their area in mm².
 
     Args:
         mask: H W D, boolean. What lies beyond the array is outside.
         spacing: size of a voxel along each axis, in mm.
-
-    Returns:
-        n 3, positions of the corners in mm, and n, areas in mm² (MONAI's table of marching cubes).
+        start: where the array lies in the volume, in voxels.
 
     Source:
-        Nikolov et al.: Clinically Applicable Segmentation of Head and Neck Anatomy for Radiotherapy, 2021: its surface
-        distances, which the challenge's scores of 2023 and 2024 are made of.
+        Nikolov et al.: Clinically Applicable Segmentation of Head and Neck Anatomy for Radiotherapy, JMIR 2021. The
+        challenge's scores of 2023 and 2024 use its surface distances. The areas are MONAI's table.
     """
     areas, kernel = _areas(spacing)
     padded = np.pad(mask, 1).view(np.uint8)
@@ -48,28 +92,19 @@ def surfels(mask: NDArray, spacing: tuple[float, ...]) -> tuple[NDArray, NDArray
     for i, j, k in np.ndindex(2, 2, 2):
         code += padded[i : i + h, j : j + w, k : k + d] * kernel[i, j, k]
     corners = np.argwhere((code != 0) & (code != 255))
-    return corners * spacing, areas[code[tuple(corners.T)]]
+    return Surface((corners + start) * np.array(spacing), areas[code[tuple(corners.T)]])
 
 
 @lru_cache(maxsize=8)
-def _areas(spacing: tuple[float, ...]) -> tuple[NDArray, NDArray]:
-    """256, area of each pattern of eight voxels; 2 2 2, the bit that each of them sets."""
+def _areas(spacing: Spacing) -> tuple[NDArray, NDArray]:
+    """256, area of each pattern of eight voxels in mm²; 2 2 2, the bit that each of them sets."""
+    import torch
     from monai.metrics.utils import get_code_to_measure_table
 
-    areas, kernel = get_code_to_measure_table(spacing)
-    return areas.double().numpy(), kernel.numpy().reshape(2, 2, 2).astype(np.uint8)
-
-
-def distances(start: NDArray, goal: NDArray) -> NDArray:
-    """n, from each of the points ``start`` (n 3) to the nearest of the points ``goal`` (m 3), in their unit."""
-    from scipy.spatial import KDTree
-
-    # The trees are made for one query: a balanced one takes longer to build than it saves.
-    return KDTree(goal, leafsize=32, balanced_tree=False, compact_nodes=False).query(start)[0]
-
-
-def weighted_percentile(values: NDArray, weights: NDArray, percent: float) -> float:
-    """The least value up to which the values hold ``percent`` of the weight."""
-    order = np.lexsort((weights, values))
-    share = np.cumsum(weights[order]) / weights.sum()
-    return float(values[order][min(np.searchsorted(share, percent / 100), len(values) - 1)])
+    usual = torch.get_default_dtype()
+    try:
+        torch.set_default_dtype(torch.float64)  # the table's type; rounded areas move a percentile where shares tie
+        areas, kernel = get_code_to_measure_table(spacing)
+    finally:
+        torch.set_default_dtype(usual)
+    return areas.numpy(), kernel.numpy().reshape(2, 2, 2).astype(np.uint8)
