@@ -3,7 +3,9 @@
 from brainmri_monai.metrics.bootstrap import bootstrap, paired_bootstrap
 from brainmri_monai.metrics.calibration import brier_score, expected_calibration_error, fit_temperature
 from brainmri_monai.metrics.classification import class_scores, confusion_matrix, overall_scores
+from brainmri_monai.metrics.lesionwise import lesionwise_scores
 from brainmri_monai.metrics.ranking import average_precision, roc_auc
+from brainmri_monai.metrics.regions import region_scores
 from brainmri_monai.metrics.two_step import GRADES, Answers, score, statistics
 
 __all__ = [
@@ -16,8 +18,10 @@ __all__ = [
     "confusion_matrix",
     "expected_calibration_error",
     "fit_temperature",
+    "lesionwise_scores",
     "overall_scores",
     "paired_bootstrap",
+    "region_scores",
     "roc_auc",
     "score",
     "statistics",

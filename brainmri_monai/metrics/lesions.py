@@ -57,13 +57,16 @@ def join_through(lesions: NDArray, others: NDArray) -> NDArray:
     """
     steps = np.argwhere(np.ones((3, 3, 3))) - 1
     steps = steps[np.abs(steps).sum(axis=1) < 3]  # not the corners
-    contact = np.argwhere((lesions > 0) & dilate(others > 0, 1))
-    last = np.array(lesions.shape) - 1
     none = int(others.max(initial=0)) + 1
     first = np.full(int(lesions.max(initial=0)) + 1, none)  # lesion → the lowest of the others that it touches
-    for step in steps:
-        beside = others[tuple(np.clip(contact + step, 0, last).T)]
-        np.minimum.at(first, lesions[tuple(contact.T)], np.where(beside > 0, beside, none))
+    contact = np.flatnonzero((lesions > 0) & dilate(others > 0, 1))
+    around = np.pad(others, 1)
+    at = np.ravel_multi_index(np.array(np.unravel_index(contact, lesions.shape)) + 1, around.shape)
+    lowest = np.full(len(contact), none)
+    for step in steps @ (np.array(around.strides) // around.itemsize):
+        beside = around.ravel()[at + step]
+        lowest = np.where(beside > 0, np.minimum(lowest, beside), lowest)
+    np.minimum.at(first, lesions.ravel()[contact], lowest)
     numbers = np.where(first < none, len(first) + first, np.arange(len(first)))
     return numbers[lesions]
 

@@ -4,29 +4,56 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from brainmri_monai.errors import BrainMRIError
-from brainmri_monai.metrics.lesion_rules import Dilated, Rules, Size, penalty_of, rule_of
 from brainmri_monai.metrics.lesions import common_box, components, dilate, grow, join_through, merge_by_dilation
 from brainmri_monai.metrics.surfaces import Spacing, Surface, border, surfels
 
-__all__ = ["find_lesions", "score_by_dilation"]
+__all__ = ["Dilated", "find_lesions", "score_by_dilation"]
+
+Size = tuple[float, Literal["mm3", "voxels"]]
 
 DIFFERENCES = {"NETC": ("TC", "ET"), "SNFH": ("WT", "TC")}  # tissues that follow from two regions
 
 
+@dataclass(frozen=True)
+class Dilated:
+    """Parameters of ``brats2023`` and ``brats2024``.
+
+    Args:
+        dilation: steps in the 18-neighbourhood, for merging lesions and for finding what was predicted for one.
+        minimum: lesions of the truth at or below it are not scored.
+        prediction_minimum: predicted lesions at or below it are dropped, after merging as those of the truth are
+            merged. None: the prediction's components are taken as they are.
+        penalty: HD95 of a missed or spurious lesion in mm; None: the diagonal of the array, in voxels.
+        spurious: whether spurious lesions count into the means.
+        joined_through: tissues that join the lesions that touch one lesion of theirs, in this order.
+        surface_dice: tolerances in mm.
+    """
+
+    dilation: int
+    minimum: Size
+    prediction_minimum: Size | None = None
+    penalty: float | None = 374.0
+    spurious: bool = True
+    joined_through: tuple[str, ...] = ()
+    surface_dice: tuple[float, ...] = ()
+
+
 def find_lesions(
-    masks: Mapping[str, NDArray], rules: Rules, spacing: Spacing, *, predicted: bool
+    masks: Mapping[str, NDArray], rules: Mapping[str, Dilated], spacing: Spacing, *, predicted: bool
 ) -> dict[str, NDArray]:
     """The lesions of each region, H W D each, numbered from 1, not always without gaps.
 
     Args:
         masks: region → H W D, boolean.
-        rules: of the task.
+        rules: region or tissue → its rule; "*" stands for those that are not named.
         spacing: size of a voxel along each axis, in mm.
         predicted: whether this is the prediction, whose small lesions are dropped in 2024.
 
@@ -36,7 +63,7 @@ def find_lesions(
 
     @cache
     def merged(name: str) -> NDArray:
-        rule, mask = rule_of(rules, name), _mask(name, masks)
+        rule, mask = rules.get(name, rules["*"]), _mask(name, masks)
         if predicted and rule.prediction_minimum is None:
             return components(mask)
         lesions = merge_by_dilation(mask, rule.dilation)
@@ -47,7 +74,7 @@ def find_lesions(
 
     def joined(name: str) -> NDArray:
         lesions = merged(name)
-        for tissue in rule_of(rules, name).joined_through:
+        for tissue in rules.get(name, rules["*"]).joined_through:
             lesions = join_through(lesions, merged(tissue))
         return lesions
 
@@ -72,21 +99,18 @@ def _above(minimum: Size, voxels: NDArray, spacing: Spacing) -> NDArray:
     return voxels * (math.prod(spacing) if unit == "mm3" else 1.0) > amount
 
 
-def score_by_dilation(
-    predicted: NDArray, true: NDArray, rule: Dilated, spacing: Spacing, shape: Sequence[int]
-) -> dict[str, float]:
+def score_by_dilation(predicted: NDArray, true: NDArray, rule: Dilated, spacing: Spacing) -> dict[str, float]:
     """Scores of one region.
 
     Args:
         predicted, true: H W D, numbered lesions; they may be a crop of the volume.
         rule: of the region.
         spacing: size of a voxel along each axis, in mm.
-        shape: of the volume.
     """
     from scipy.ndimage import find_objects
 
     answers = _Answers(predicted, spacing)
-    worst = [0.0, penalty_of(rule, shape), *(0.0 for _ in rule.surface_dice)]
+    worst = [0.0, rule.penalty, *(0.0 for _ in rule.surface_dice)]
     sizes = np.bincount(true.ravel())
     scored = _above(rule.minimum, sizes, spacing)
     near_any, rows, missed = set(), [], 0

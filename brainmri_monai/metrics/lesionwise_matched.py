@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from brainmri_monai.metrics.lesion_rules import Matched
 from brainmri_monai.metrics.lesions import components
 from brainmri_monai.metrics.surfaces import Spacing, border
 
-__all__ = ["score_by_matching"]
+__all__ = ["Matched", "score_by_matching"]
 
 LEAST_DICE = 1e-6  # of a match
+
+
+@dataclass(frozen=True)
+class Matched:
+    """Parameters of ``brats2025``.
+
+    Args:
+        penalty: HD95 in mm when nothing matches or the case is missing.
+        large: voxels from which on a lesion is scored; a smaller one is only found or not. None: all are scored.
+        found_at: Dice from which on a lesion counts as found where sizes are told apart.
+    """
+
+    penalty: float = 373.0
+    large: int | None = None
+    found_at: float = 0.2
 
 
 def score_by_matching(predicted: NDArray, true: NDArray, rule: Matched, spacing: Spacing) -> dict[str, float]:
@@ -57,7 +72,7 @@ def _by_size(dice: NDArray, hd95: NDArray, large: NDArray, spurious: int, rule: 
         scores[f"lesionwise_{name}_with_errors"] = mean
     for prefix, members in (("large_", large), ("small_", ~large)):
         found = int((dice[members] >= rule.found_at).sum())
-        detection = _detection(prefix, found, int(members.sum()) - found, spurious)
+        detection = _detection(prefix, found, int(members.sum()) - found, spurious, undefined=0.0)
         scores |= detection if members.any() else dict.fromkeys(detection, math.nan)
     return scores
 
@@ -73,33 +88,34 @@ def _score_matches(predicted: NDArray, true: NDArray, penalty: float, spacing: S
     sizes, predicted_sizes = (np.bincount(labels.ravel()) for labels in (true, predicted))
     both = (true > 0) & (predicted > 0)
     pairs, hits = np.unique(np.stack([true[both], predicted[both]]), axis=1, return_counts=True)
-    cost = np.full((len(sizes), len(predicted_sizes)), 1 + LEAST_DICE)  # any match is better than none
-    cost[pairs[0], pairs[1]] = 1 - 2 * hits / (sizes[pairs[0]] + predicted_sizes[pairs[1]])
+    overlap = np.zeros((len(sizes), len(predicted_sizes)))  # Dice of each pair
+    overlap[pairs[0], pairs[1]] = 2 * hits / (sizes[pairs[0]] + predicted_sizes[pairs[1]])
+    cost = np.where(overlap > LEAST_DICE, 1 - overlap, 1 + LEAST_DICE)  # any match is better than none
     boxes, predicted_boxes = find_objects(true), find_objects(predicted)
-    dice, hd95, matches = np.zeros(len(boxes)), np.full(len(boxes), penalty), 0
+    dice, hd95, matches = np.zeros(len(boxes)), np.full(len(boxes), float(penalty)), 0
     for t, p in zip(*linear_sum_assignment(cost[1:, 1:]), strict=True):
-        if 1 - cost[t + 1, p + 1] > LEAST_DICE:
+        if overlap[t + 1, p + 1] > LEAST_DICE:
             lesion, answer = (
                 border(labels[box] == number + 1, spacing, tuple(s.start for s in box))
                 for labels, box, number in ((true, boxes[t], t), (predicted, predicted_boxes[p], p))
             )
-            dice[t] = 1 - cost[t + 1, p + 1]
+            dice[t] = overlap[t + 1, p + 1]
             hd95[t] = np.percentile(np.append(lesion.distances_to(answer), answer.distances_to(lesion)), 95)
             matches += 1
     return dice, hd95, matches
 
 
-def _detection(prefix: str, found: int, missed: int, spurious: int) -> dict[str, float]:
-    """Counts, precision, recall and F1; NaN where there is nothing to divide by."""
+def _detection(prefix: str, found: int, missed: int, spurious: int, undefined: float = math.nan) -> dict[str, float]:
+    """Counts, precision, recall and F1; the undefined value where there is nothing to divide by."""
+
+    def share(part: int, whole: int) -> float:
+        return part / whole if whole else undefined
+
     return {
         f"{prefix}lesions_found": found,
         f"{prefix}lesions_missed": missed,
         f"{prefix}lesions_spurious": spurious,
-        f"{prefix}lesionwise_precision": _share(found, found + spurious),
-        f"{prefix}lesionwise_recall": _share(found, found + missed),
-        f"{prefix}lesionwise_f1": _share(2 * found, 2 * found + missed + spurious),
+        f"{prefix}lesionwise_precision": share(found, found + spurious),
+        f"{prefix}lesionwise_recall": share(found, found + missed),
+        f"{prefix}lesionwise_f1": share(2 * found, 2 * found + missed + spurious),
     }
-
-
-def _share(part: int, whole: int) -> float:
-    return part / whole if whole else math.nan
