@@ -91,7 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--output_dir", required=True, help="where comparison.json and report.html go")
 
     check = add("check", _check, "find every problem of a data set in one pass")
-    check.add_argument("dataset_dir", help="folder or CSV table of labelled patients")
+    check.add_argument("dataset_dir", help="folder or CSV table of labelled patients, or folder of BraTS cases")
+    check.add_argument("--convention", metavar="NAME", help="what the labels of BraTS volumes mean, such as brats2023")
     check.add_argument("--datalist", metavar="FILE", help="also check the split of a run, in its datalist.json")
     check.add_argument("--json", action="store_true", help="print JSON for programs")
 
@@ -127,7 +128,7 @@ def _run(arguments: argparse.Namespace) -> None:
     bundles.check_options(files, options)
     options = {"bundle_root": str(root), **options}
 
-    from brainmri_monai.engines.launch import command_line, launch  # here, so that a typing error costs no waiting
+    from brainmri_monai.engines.launch import command_line, launch
 
     words = command_line(arguments.workflow, files, options, arguments.processes)
     print(" ".join(["python", *map(_quoted, words[1:])]), flush=True)
@@ -144,13 +145,19 @@ def _export(root: Path, options: dict[str, Any]) -> None:
 
 
 def _crossval(arguments: argparse.Namespace) -> None:
-    from brainmri_monai.report.crossval import cross_validate
-
+    if arguments.folds < 2:
+        raise BrainMRIError(f"--folds {arguments.folds} leaves nothing to train on.\nGive --folds 2 or more.")
     options = _options(arguments.rest)
+
+    from brainmri_monai.report.crossval import cross_validate  # here and below, so that a mistake costs no waiting
+
     cross_validate(arguments.bundle, arguments.output_dir, arguments.folds, arguments.config, options)
 
 
 def _compare(arguments: argparse.Namespace) -> None:
+    if len(arguments.runs) < 2:
+        raise BrainMRIError("one run given, and there is nothing to compare it with.\nGive two or more runs.")
+
     from brainmri_monai.report.compare import compare
 
     compare(arguments.runs, arguments.output_dir)
@@ -159,7 +166,7 @@ def _compare(arguments: argparse.Namespace) -> None:
 def _check(arguments: argparse.Namespace) -> int:
     from brainmri_monai.data.check import check_patients
 
-    report = check_patients(arguments.dataset_dir, datalist=arguments.datalist)
+    report = check_patients(arguments.dataset_dir, datalist=arguments.datalist, convention=arguments.convention)
     print(report.to_json() if arguments.json else report.table())
     return report.exit_code
 

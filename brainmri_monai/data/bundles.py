@@ -93,9 +93,12 @@ def check_options(files: Sequence[Path], options: Mapping[str, Any]) -> None:
     """MONAI's runner takes unknown options in silence; here they are refused.
 
     Raises:
-        BrainMRIError: for an option that the configurations do not have; suggests the nearest. For a configuration
-            that is not JSON, too.
+        BrainMRIError: for an option that the configurations do not have; suggests the nearest. For data that are not
+            there, and a configuration that is not JSON, too.
     """
+    data = options.get("dataset_dir")
+    if data is not None and not Path(data).exists():
+        raise BrainMRIError(f"--dataset_dir {data} does not exist.\nCheck the path.")
     merged: dict[str, Any] = {}
     for file in files:
         merged |= _read(file)

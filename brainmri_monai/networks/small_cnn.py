@@ -20,7 +20,7 @@ class SmallCNN(nn.Sequential):
     Args:
         in_channels: C, channels of a slice.
         num_classes: F, length of the vector; named as in MONAI's and torchvision's networks.
-        norm: normalisation after each convolution, by MONAI's name, with weights; None for none.
+        norm: normalisation after each convolution, by MONAI's name, and a layer norm after the pooling; None for none.
         pool: over the slice, ``"avg"`` or ``"max"``.
 
     Shape:
@@ -47,5 +47,6 @@ class SmallCNN(nn.Sequential):
             *convolution(64, 128),
             Pool[f"adaptive{pool}", 2](1),
             nn.Flatten(),
+            *([] if norm is None else [nn.LayerNorm(128)]),  # the maxima of all slices have much in common
             nn.Linear(128, num_classes),
         )

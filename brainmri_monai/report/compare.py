@@ -47,8 +47,6 @@ def compare(runs: Sequence[str | Path], output_dir: str | Path) -> Path:
         BrainMRIError: when a run is not evaluated, or the runs were tested on other patients or labels.
     """
     folders = [Path(run).absolute() for run in runs]
-    if len(folders) < 2:
-        raise BrainMRIError("one run given, and there is nothing to compare it with.\nGive two or more runs.")
     tables = [read_table(folder / "test_predictions.csv").set_index("id").sort_index() for folder in folders]
     for folder, table in zip(folders, tables, strict=True):
         _require_same(folders[0], tables[0], folder, table)
