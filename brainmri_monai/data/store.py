@@ -1,4 +1,4 @@
-"""Decoded slices on disk, one array a patient, read without being copied into memory."""
+"""Arrays on disk, one a patient or case, read without being copied into memory."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 
 from brainmri_monai.files import replacing
 
-__all__ = ["SliceStore"]
+__all__ = ["ArrayStore"]
 
 
-class SliceStore:
-    """Arrays that are decoded once and memory-mapped ever after.
+class ArrayStore:
+    """Arrays that are made once and memory-mapped ever after.
 
     The operating system keeps what is used in memory and drops it when memory is needed elsewhere, so that neither the
     machine's size nor a container's limit has to be guessed. An array is made anew when its source files change. Two

@@ -17,7 +17,7 @@ from brainmri_monai.data.datalist import Datalist, digest_of, entry, excluded
 from brainmri_monai.data.patients import Patient, PatientSet, Problem, find_cases, find_patients
 from brainmri_monai.data.splits import holdout, kfold, require_classes, require_folds
 from brainmri_monai.data.stack import ImageError
-from brainmri_monai.data.store import SliceStore
+from brainmri_monai.data.store import ArrayStore
 from brainmri_monai.data.survey import read_patient
 from brainmri_monai.engines.distributed import is_main_process, main_process_first
 from brainmri_monai.engines.progress import progress_bar
@@ -28,7 +28,7 @@ from brainmri_monai.transforms.slices import prepare_slices
 __all__ = ["CaseStream", "slice_store", "tested_patients", "training_patients"]
 
 
-def slice_store(folder: str | Path, size: int) -> SliceStore:
+def slice_store(folder: str | Path, size: int) -> ArrayStore:
     """The store of prepared slices of a size; the recipe's name changes when ``prepare_slices`` does.
 
     Raises:
@@ -36,11 +36,11 @@ def slice_store(folder: str | Path, size: int) -> SliceStore:
     """
     if not isinstance(size, int) or not 16 <= size <= 1024:
         raise BrainMRIError(f"image_size {size!r} is no side of a slice.\nGive --image_size from 16 to 1024 pixels.")
-    return SliceStore(folder, recipe=f"slices 1, {size} px")
+    return ArrayStore(folder, recipe=f"slices 1, {size} px")
 
 
 def training_patients(
-    run: RunFolder, dataset_dir: str | Path, store: SliceStore, size: int, fold: int | None, folds: int, seed: int
+    run: RunFolder, dataset_dir: str | Path, store: ArrayStore, size: int, fold: int | None, folds: int, seed: int
 ) -> Datalist:
     """Find the patients of a training, decode every file once, leave out what is broken, split the rest, and save it.
 
@@ -86,7 +86,7 @@ def training_patients(
         return datalist
 
 
-def tested_patients(run: RunFolder, dataset_dir: str | Path, store: SliceStore, size: int) -> Datalist:
+def tested_patients(run: RunFolder, dataset_dir: str | Path, store: ArrayStore, size: int) -> Datalist:
     """The patients of an evaluation: the run's own test patients, or all of another data set as an external test.
 
     Args:
@@ -153,7 +153,7 @@ class CaseStream(IterableDataset):
                 self.failed[case.id] = _reason(error)
 
 
-def decode(found: PatientSet, store: SliceStore, size: int) -> tuple[list[Patient], list[Problem]]:
+def decode(found: PatientSet, store: ArrayStore, size: int) -> tuple[list[Patient], list[Problem]]:
     """Decode all files into the store, on all cores; what is broken is left out.
 
     Returns:
@@ -181,7 +181,7 @@ def decode(found: PatientSet, store: SliceStore, size: int) -> tuple[list[Patien
     return patients, problems
 
 
-def _decode(patient: Patient, store: SliceStore, size: int, root: Path) -> tuple[Patient | None, list[Problem]]:
+def _decode(patient: Patient, store: ArrayStore, size: int, root: Path) -> tuple[Patient | None, list[Problem]]:
     try:
         store.get(patient.image, lambda image: prepare_slices(image, size))
         return patient, []

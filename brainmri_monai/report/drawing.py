@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from brainmri_monai.data.datalist import Datalist
-from brainmri_monai.data.store import SliceStore
+from brainmri_monai.data.store import ArrayStore
 from brainmri_monai.engines.distributed import is_main_process
 from brainmri_monai.engines.progress import progress_bar
 from brainmri_monai.metrics.table import read_table, to_answers
@@ -35,7 +35,7 @@ TITLES = {
 }
 
 
-def report_run(folder: str | Path, store: SliceStore, size: int) -> Path | None:
+def report_run(folder: str | Path, store: ArrayStore, size: int) -> Path | None:
     """Draw what a run has made so far, and write ``report.html``.
 
     Args:
@@ -76,7 +76,7 @@ def draw_answers(answers: Answers, types: list[str], figures: Path) -> None:
     plot_reliability(*tasks["grade_end2end"], figures / "reliability_grade.png", "Reliability of the grade, end to end")
 
 
-def draw_attention(folder: Path, datalist: Datalist, store: SliceStore, size: int) -> None:
+def draw_attention(folder: Path, datalist: Datalist, store: ArrayStore, size: int) -> None:
     """One figure for each test patient: all slices in order with their weights, the heaviest enlarged."""
     import pandas as pd
 

@@ -14,7 +14,7 @@ from monai.transforms import MapTransform, RandomizableTransform, Resize, ScaleI
 from torch import Tensor
 
 from brainmri_monai.data.images import read_slices
-from brainmri_monai.data.store import SliceStore
+from brainmri_monai.data.store import ArrayStore
 
 __all__ = ["BAG_POLICIES", "LoadSlicesd", "SelectSlicesd", "prepare_slices"]
 
@@ -65,7 +65,7 @@ class LoadSlicesd(MapTransform):
         BrainMRIError: when a file cannot be read, or is no slice or volume.
     """
 
-    def __init__(self, keys: KeysCollection, size: int, store: SliceStore | None = None) -> None:
+    def __init__(self, keys: KeysCollection, size: int, store: ArrayStore | None = None) -> None:
         super().__init__(keys)
         self.size = size
         self.store = store

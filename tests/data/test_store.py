@@ -4,7 +4,7 @@ import threading
 import numpy as np
 import pytest
 
-from brainmri_monai.data.store import SliceStore
+from brainmri_monai.data.store import ArrayStore
 
 
 class Maker:
@@ -31,8 +31,8 @@ def files(tmp_path) -> list:
 
 
 @pytest.fixture
-def store(tmp_path) -> SliceStore:
-    return SliceStore(tmp_path / "cache", "recipe")
+def store(tmp_path) -> ArrayStore:
+    return ArrayStore(tmp_path / "cache", "recipe")
 
 
 def test_an_array_is_made_once(store, files, make):
@@ -44,13 +44,13 @@ def test_an_array_is_made_once(store, files, make):
 
 def test_another_store_on_the_same_folder_finds_it(store, files, make):
     store.get(files, make)
-    SliceStore(store.folder, "recipe").get(files, make)
+    ArrayStore(store.folder, "recipe").get(files, make)
     assert make.calls == 1
 
 
 def test_another_recipe_makes_another_array(store, files, make):
     store.get(files, make)
-    SliceStore(store.folder, "other").get(files, make)
+    ArrayStore(store.folder, "other").get(files, make)
     assert make.calls == 2
 
 

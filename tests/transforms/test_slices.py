@@ -8,7 +8,7 @@ from nibabel.orientations import axcodes2ornt, ornt_transform
 from PIL import Image
 
 from brainmri_monai.data.bundles import config_files, find_bundle
-from brainmri_monai.data.store import SliceStore
+from brainmri_monai.data.store import ArrayStore
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.transforms import BAG_POLICIES, LoadSlicesd, SelectSlicesd, prepare_slices
 
@@ -206,7 +206,7 @@ def test_a_loaded_patient_is_a_volume_of_slices(write_stack):
 def test_a_store_changes_nothing_and_decodes_once(write_stack, tmp_path, monkeypatch):
     files = write_stack([(40, 30)] * 3)
     expected = LoadSlicesd("image", SIZE)({"image": files})["image"]
-    load = LoadSlicesd("image", SIZE, SliceStore(tmp_path / "cache", "test"))
+    load = LoadSlicesd("image", SIZE, ArrayStore(tmp_path / "cache", "test"))
     torch.testing.assert_close(load({"image": files})["image"], expected)
     monkeypatch.setattr("brainmri_monai.transforms.slices.prepare_slices", None)  # would fail
     torch.testing.assert_close(load({"image": files})["image"], expected)
