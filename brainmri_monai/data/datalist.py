@@ -8,14 +8,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from brainmri_monai.data.patients import Patient, PatientSet, Problem
 from brainmri_monai.data.splits import PARTS, Split
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.files import write_json
 
-__all__ = ["Datalist", "digest_of", "entry", "excluded"]
+__all__ = ["Datalist", "digest_of", "entry", "excluded", "file_digest", "relative"]
 
 
 @dataclass
@@ -31,6 +31,8 @@ class Datalist:
         excluded: what was left out, each with ``id, where, what, remedy``.
     """
 
+    option: ClassVar[str] = "types"  # of a configuration, to which the names are given
+
     root: Path
     layout: str
     types: list[str]
@@ -43,6 +45,7 @@ class Datalist:
         cls,
         root: Path,
         layout: str,
+        types: Iterable[str],
         entries: Iterable[dict[str, Any]],
         split: Split,
         how: Mapping[str, Any],
@@ -53,7 +56,7 @@ class Datalist:
         return cls(
             root=Path(root),
             layout=layout,
-            types=sorted({e["type"] for e in by_id.values()}),
+            types=list(types),
             split={**how, "notes": split.notes},
             parts={part: [by_id[patient] for patient in split.parts[part]] for part in PARTS},
             excluded=[{"id": p.patient, "where": p.where, "what": p.what, "remedy": p.remedy} for p in problems],
@@ -70,7 +73,7 @@ class Datalist:
             return cls(
                 root=Path(content["root"]),
                 layout=content["layout"],
-                types=content["types"],
+                types=content[cls.option],
                 split=content["split"],
                 parts={part: content[part] for part in PARTS},
                 excluded=content["excluded"],
@@ -94,7 +97,7 @@ class Datalist:
                 "root": str(self.root),
                 "layout": self.layout,
                 "digest": self.digest,
-                "types": self.types,
+                self.option: self.types,
                 "split": self.split,
                 **self.parts,
                 "excluded": self.excluded,
@@ -110,6 +113,17 @@ class Datalist:
     def digest(self) -> str:
         """Of the data: it changes with any image, label or patient, and not with the folder that they lie in."""
         return digest_of(self.entries)
+
+    def describe(self, card: dict[str, Any], options: Mapping[str, Any]) -> None:
+        """Put what the network of this run takes and gives into a bundle's metadata."""
+        size = options.get("image_size")
+        if size:
+            card["network_data_format"]["inputs"]["image"]["spatial_shape"][:2] = [size, size]
+        outputs = card["network_data_format"]["outputs"]["pred"]
+        outputs["num_channels"] = len(self.types)
+        outputs["channel_def"] = {str(index): name for index, name in enumerate(self.types)}
+        names = ", ".join(f"{index}: {name}" for index, name in enumerate(self.types))  # the schema wants text
+        card |= {"label_classes": names, "pred_classes": names}
 
     def patients(self) -> PatientSet:
         """The patients again, with the files that the entries name."""
@@ -149,10 +163,10 @@ def entry(patient: Patient, root: Path) -> dict[str, Any]:
     return {
         "id": patient.id,
         "patient": patient.id,
-        "image": [_relative(file, root) for file in patient.image],
+        "image": [relative(file, root) for file in patient.image],
         "type": patient.type,
         "grade": patient.grade,
-        "digests": [_file_digest(file) for file in patient.image],
+        "digests": [file_digest(file) for file in patient.image],
     }
 
 
@@ -163,15 +177,17 @@ def excluded(problems: Iterable[Problem]) -> list[dict[str, Any]]:
 
 def digest_of(entries: Iterable[Mapping[str, Any]]) -> str:
     """Of a set of entries, whatever their order."""
-    lines = sorted(json.dumps([e["id"], e["type"], e["grade"], e["digests"]]) for e in entries)
+    lines = sorted(json.dumps([e["id"], e.get("type"), e.get("grade"), e["digests"]]) for e in entries)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
-def _relative(file: Path, root: Path) -> str:
+def relative(file: Path, root: Path) -> str:
+    """A file's path as ``datalist.json`` holds it: below the root, or absolute where it lies elsewhere."""
     return file.relative_to(root).as_posix() if file.is_relative_to(root) else str(file)
 
 
-def _file_digest(file: Path) -> str:
+def file_digest(file: Path) -> str:
+    """Of a file's bytes, or of those of all files in a folder."""
     digest = hashlib.sha256()
     parts = [part for part in sorted(file.iterdir()) if part.is_file()] if file.is_dir() else [file]
     for part in parts:

@@ -1,6 +1,8 @@
 """How a run goes."""
 
+from brainmri_monai.engines.averaging import WeightAverage
 from brainmri_monai.engines.bags import EmbeddedDataset, collate_bags
+from brainmri_monai.engines.cases import training_cases, volume_store
 from brainmri_monai.engines.checkpoint import TrainingRecord
 from brainmri_monai.engines.clipping import GradientClip
 from brainmri_monai.engines.evaluation import TwoStepEvaluation
@@ -10,6 +12,7 @@ from brainmri_monai.engines.patients import CaseStream, slice_store, tested_pati
 from brainmri_monai.engines.precision import PrecisionInferer, choose_precision
 from brainmri_monai.engines.prediction import BagPrediction, Collect
 from brainmri_monai.engines.progress import Progress
+from brainmri_monai.engines.region_scores import RegionScores
 from brainmri_monai.engines.run_folder import RunFolder, default_output_dir
 from brainmri_monai.engines.seeding import EpochSeed
 from brainmri_monai.engines.validation import TwoStepScores
@@ -24,12 +27,14 @@ __all__ = [
     "GradientClip",
     "PrecisionInferer",
     "Progress",
+    "RegionScores",
     "RunFolder",
     "SaveExplained",
     "SavePredictions",
     "TrainingRecord",
     "TwoStepEvaluation",
     "TwoStepScores",
+    "WeightAverage",
     "choose_precision",
     "collate_bags",
     "default_output_dir",
@@ -40,5 +45,7 @@ __all__ = [
     "require_overfit",
     "slice_store",
     "tested_patients",
+    "training_cases",
     "training_patients",
+    "volume_store",
 ]

@@ -12,6 +12,7 @@ from ignite.engine import Engine, Events
 from monai.utils import CommonKeys
 from torch import nn
 
+from brainmri_monai.engines.averaging import WeightAverage
 from brainmri_monai.engines.distributed import gather, is_main_process
 from brainmri_monai.engines.run_folder import RunFolder
 from brainmri_monai.engines.weights import load_weights, save
@@ -30,6 +31,7 @@ class TrainingRecord:
     Args:
         run: the run's folder.
         network: whose weights are saved, all of them, also where only a part is trained.
+        average: of the network's weights, when one is taken: saved as ``model.pt`` in their place.
         optimizer: of the trainer.
         scheduler: stepped once an epoch here, after the validation.
         evaluator: has validated when an epoch ends; its metrics enter the history.
@@ -46,9 +48,11 @@ class TrainingRecord:
         evaluator: Engine,
         metric: str = "loss",
         patience: int = 0,
+        average: WeightAverage | None = None,
     ) -> None:
         self.run = run
         self.network = network
+        self.average = average.network if average else network
         self.optimizer = optimizer
         self.scheduler = scheduler
         self.evaluator = evaluator
@@ -76,6 +80,7 @@ class TrainingRecord:
             return
         state = load_weights(self.run.last, map_location=self.run.device)
         self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state.get("average", state["network"]))
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
         self.best, self.history = state["best"], state["history"]
@@ -94,7 +99,7 @@ class TrainingRecord:
         self.batch_ended = time.monotonic()
         self.sums["loss"] += float(trainer.state.output[0][CommonKeys.LOSS])
         self.sums["batches"] += 1
-        self.sums["slices"] += sum(int(sample["mask"].sum()) if "mask" in sample else 1 for sample in samples)
+        self.sums["samples"] += sum(int(sample["mask"].sum()) if "mask" in sample else 1 for sample in samples)
 
     def _end_epoch(self, trainer: Engine) -> None:
         seconds = self.batch_ended - self.epoch_started  # without the validation
@@ -121,7 +126,7 @@ class TrainingRecord:
             **{f"val_{name}": value if math.isfinite(value) else None for name, value in metrics.items()},
             "lr": learning_rate,
             "seconds": round(seconds, 3),
-            "slices_per_second": round(sums["slices"] / max(seconds, 1e-9), 1),
+            "samples_per_second": round(sums["samples"] / max(seconds, 1e-9), 1),
         }
         self.history.append(row)
         value = metrics[self.metric]
@@ -130,7 +135,7 @@ class TrainingRecord:
             self.best = {"epoch": trainer.state.epoch, "value": value}
         if is_main_process():
             if better or not self.run.best.exists():
-                save(self.network.state_dict(), self.run.best)
+                save(self.average.state_dict(), self.run.best)
             self._save(trainer.state.epoch)
             write_json(self.run.path / "history.json", self.history)
         self._stop_early(trainer)
@@ -149,6 +154,8 @@ class TrainingRecord:
             "best": self.best,
             "history": self.history,
         }
+        if self.average is not self.network:
+            state["average"] = self.average.state_dict()
         save(state, self.run.last)
 
     def _finish(self, trainer: Engine) -> None:

@@ -80,7 +80,8 @@ def training_patients(
         strata = {p.id: (p.type, str(p.grade or "unknown")) for p in patients}
         require_classes(strata)
         split = holdout(strata, seed) if fold is None else kfold(strata, folds, fold, seed)
-        datalist = Datalist.build(found.root, found.layout, entries, split, how, problems)
+        types = sorted({e["type"] for e in entries})
+        datalist = Datalist.build(found.root, found.layout, types, entries, split, how, problems)
         datalist.save(path)
         _print(datalist, problems)
         return datalist

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from monai.inferers import Inferer
+from monai.inferers import Inferer, SimpleInferer
 from torch import Tensor
 
 from brainmri_monai.errors import BrainMRIError
@@ -48,16 +48,19 @@ class PrecisionInferer(Inferer):
 
     Args:
         precision: ``auto``, ``bfloat16`` or ``float32``.
+        inferer: how the network is applied, such as MONAI's ``SlidingWindowInferer``; at once when left out.
     """
 
-    def __init__(self, precision: str = "auto") -> None:
+    def __init__(self, precision: str = "auto", inferer: Inferer | None = None) -> None:
         super().__init__()
         self.precision = precision
+        self.inferer = inferer or SimpleInferer()
 
-    def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
-        """``network(inputs, *args, **kwargs)``, under autocast where that helps."""
+    def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Any:
+        """``network(inputs, *args, **kwargs)``, under autocast where that helps; a list with deep supervision."""
         with self.autocast(inputs.device):
-            return network(inputs, *args, **kwargs).float()
+            answer = self.inferer(inputs, network, *args, **kwargs)
+        return [one.float() for one in answer] if isinstance(answer, list | tuple) else answer.float()
 
     def autocast(self, device: torch.device) -> torch.autocast:
         """The context that :meth:`__call__` runs in, for callers of a network's other methods."""

@@ -27,7 +27,8 @@ __all__ = ["RunFolder", "default_output_dir"]
 
 # a resumed run may change these: where things lie, how long to train, and what follows from the data
 FREE_OPTIONS = {"bundle_root", "dataset_dir", "output_dir", "ckpt_dir", "cache_dir", "epochs", "fresh"}
-FREE_OPTIONS |= {"device", "types", "imports", "_meta_"}
+FREE_OPTIONS |= {"device", "types", "regions", "imports", "_meta_"}
+SHARED = ("image_size", "spacing", "dropout", "network_def")  # an inference takes them from the training
 PACKAGES = ("torch", "monai", "numpy", "pytorch-ignite", "scikit-learn", "pillow", "nibabel", "itk")
 COPIED = ("evaluate.json", "fast.json", "multi_gpu_train.json", "multi_gpu_evaluate.json", "logging.conf")
 COPIED = (*(f"configs/{name}" for name in COPIED), "LICENSE")
@@ -245,7 +246,7 @@ class RunFolder:
     def _write_bundle(self, datalist: Datalist) -> None:
         """``configs/``: this run as a bundle, with its own classes, network and sizes filled in."""
         configs = self.path / "configs"
-        filled = {"bundle_root": ".", "types": datalist.types}
+        filled = {"bundle_root": ".", datalist.option: datalist.types}
         train = self.raw_config() | filled
         train |= {"dataset_dir": "", "output_dir": "@bundle_root", "fresh": False}  # or its own run would be deleted
         if self.ckpt_dir != self.path / "models":
@@ -253,19 +254,14 @@ class RunFolder:
         write_json(configs / "train.json", train)
 
         inference = json.loads((self.bundle_root / "configs/inference.json").read_text(encoding="utf-8")) | filled
-        inference |= {key: self.options().get(key, train[key]) for key in ("image_size", "dropout", "network_def")}
+        options = self.options()
+        inference |= {key: options.get(key, train[key]) for key in SHARED if key in inference and key in train}
         write_json(configs / "inference.json", inference)
 
         card = self._metadata()
-        size = self.options().get("image_size")
-        if size:
-            card["network_data_format"]["inputs"]["image"]["spatial_shape"][:2] = [size, size]
-        outputs = card["network_data_format"]["outputs"]["pred"]
-        outputs["num_channels"] = len(datalist.types)
-        outputs["channel_def"] = {str(index): name for index, name in enumerate(datalist.types)}
-        names = ", ".join(f"{index}: {name}" for index, name in enumerate(datalist.types))  # the schema wants text
-        card |= {"label_classes": names, "pred_classes": names, "eval_metrics": {}}
-        card["data_source"] = f"{datalist.root.name}, {len(datalist.entries)} patients (digest {datalist.digest})"
+        datalist.describe(card, options)
+        card["eval_metrics"] = {}
+        card["data_source"] = f"{datalist.root.name}, {len(datalist.entries)} cases (digest {datalist.digest})"
         write_json(configs / "metadata.json", card)
 
         if self.bundle_root != self.path:  # a run that goes on from its own folder has them

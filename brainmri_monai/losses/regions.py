@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monai.losses import DiceLoss
+from monai.losses import DeepSupervisionLoss, DiceLoss
 from torch import Tensor, nn
 
 __all__ = ["RegionLoss"]
@@ -30,14 +30,23 @@ class RegionLoss(nn.Module):
         self.dice = DiceLoss(sigmoid=True, batch=True, smooth_nr=1.0, smooth_dr=1.0)
         self.bce = nn.BCEWithLogitsLoss()
 
-    def forward(self, logits: Tensor, regions: Tensor) -> Tensor:
+    def forward(self, logits: Tensor | list[Tensor], regions: Tensor) -> Tensor:
         """
         Args:
-            logits: B R H W D.
+            logits: B R H W D. With deep supervision a list of them, the finest first, or B N R H W D; each counts half
+                as much as the one before.
             regions: B R H W D, 0 or 1.
 
         Returns:
             A scalar.
         """
+        if isinstance(logits, Tensor):
+            if logits.ndim == regions.ndim:
+                return self.of_one(logits, regions)
+            logits = list(logits.unbind(dim=1))
+        return DeepSupervisionLoss(self.of_one)(logits, regions) / sum(0.5**n for n in range(len(logits)))
+
+    def of_one(self, logits: Tensor, regions: Tensor) -> Tensor:
+        """The loss of logits B R H W D."""
         regions = regions.to(logits.dtype)
         return self.dice_weight * self.dice(logits, regions) + self.bce_weight * self.bce(logits, regions)

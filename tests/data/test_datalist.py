@@ -34,7 +34,10 @@ def entries(tmp_path) -> list[dict]:
 def datalist(entries, tmp_path) -> Datalist:
     split = Split({"training": ["p1", "q1", "q2"], "validation": ["患者"], "test": ["p2"]}, ["a note"])
     problems = [Problem("error", "x/1.png", "cannot be read", "Copy it again.", "x")]
-    return Datalist.build(tmp_path / "data", "folders", entries, split, {"method": "holdout", "seed": 7}, problems)
+    types = sorted({e["type"] for e in entries})
+    return Datalist.build(
+        tmp_path / "data", "folders", types, entries, split, {"method": "holdout", "seed": 7}, problems
+    )
 
 
 def test_an_entry_is_what_a_person_can_read(entries):

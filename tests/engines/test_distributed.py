@@ -72,7 +72,7 @@ def test_two_processes_make_the_run_of_one(two, data, launch_training, tmp_path)
     first, second = read(one / "history.json")
     assert first["train_loss"] != pytest.approx(second["train_loss"], abs=1e-4)
     for a, b in zip((first, second), read(two / "history.json"), strict=True):
-        for key in a.keys() - {"seconds", "slices_per_second"}:
+        for key in a.keys() - {"seconds", "samples_per_second"}:
             assert a[key] == pytest.approx(b[key], abs=1e-5), key
 
 

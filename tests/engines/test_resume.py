@@ -25,7 +25,7 @@ def read(path: Path):
 
 def history(run: Path) -> list[dict]:
     return [
-        {name: value for name, value in row.items() if name not in ("seconds", "slices_per_second")}
+        {name: value for name, value in row.items() if name not in ("seconds", "samples_per_second")}
         for row in read(run / "history.json")
     ]
 
@@ -36,7 +36,7 @@ def assert_equal(one, other, where: str = "") -> None:
         assert torch.equal(one, other), where
     elif isinstance(one, dict):
         assert one.keys() == other.keys(), where
-        for name in one.keys() - {"seconds", "slices_per_second"}:
+        for name in one.keys() - {"seconds", "samples_per_second"}:
             assert_equal(one[name], other[name], f"{where}/{name}")
     elif isinstance(one, (list, tuple)):
         assert len(one) == len(other), where

@@ -1,0 +1,71 @@
+"""``datalist.json`` of a run on BraTS cases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from brainmri_monai.data.brats.cases import Case
+from brainmri_monai.data.brats.conventions import Convention, find_convention
+from brainmri_monai.data.datalist import Datalist, file_digest, relative
+
+__all__ = ["CaseList", "case_entry"]
+
+
+@dataclass
+class CaseList(Datalist):
+    """The cases of a run and the part that each belongs to.
+
+    Beside what a :class:`~brainmri_monai.data.datalist.Datalist` has, where ``types`` are the regions that the network
+    tells apart, ``layout`` is the name of the labels' convention. Entries have ``id, patient, timepoint, image,
+    modalities, label, grade, site, digests``.
+    """
+
+    option: ClassVar[str] = "regions"
+
+    @property
+    def convention(self) -> Convention:
+        """What the label values mean."""
+        return find_convention(self.layout)
+
+    def samples(self, part: str) -> list[dict[str, Any]]:
+        """What a MONAI data set takes: ``id``, and the :class:`~brainmri_monai.data.brats.cases.Case` as ``image``."""
+        return [{"id": e["id"], "image": self.case(e)} for e in self.parts[part]]
+
+    def case(self, entry: Mapping[str, Any]) -> Case:
+        """The case of an entry, with absolute paths."""
+        files = [self.root / file for file in entry["image"]]
+        stacked = len(files) == 1 and len(entry["modalities"]) > 1
+        return Case(
+            id=entry["id"],
+            patient=entry["patient"],
+            timepoint=entry["timepoint"],
+            images={} if stacked else dict(zip(entry["modalities"], files, strict=True)),
+            label=self.root / entry["label"] if entry["label"] else None,
+            grade=entry["grade"],
+            site=entry["site"],
+            stacked=files[0] if stacked else None,
+            channels=tuple(entry["modalities"]) if stacked else (),
+        )
+
+    def describe(self, card: dict[str, Any], options: Mapping[str, Any]) -> None:
+        """Put what the network of this run gives into a bundle's metadata."""
+        card["pred_classes"] = f"label map of the regions {', '.join(self.types)}"
+
+
+def case_entry(case: Case, root: Path) -> dict[str, Any]:
+    """A case as ``datalist.json`` holds it; ``digests`` are of the files' bytes, the label map's last."""
+    files = [*case.files, *([case.label] if case.label else [])]
+    return {
+        "id": case.id,
+        "patient": case.patient,
+        "timepoint": case.timepoint,
+        "image": [relative(file, root) for file in case.files],
+        "modalities": list(case.modalities),
+        "label": relative(case.label, root) if case.label else None,
+        "grade": case.grade,
+        "site": case.site,
+        "digests": [file_digest(file) for file in files],
+    }

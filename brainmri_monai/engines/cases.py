@@ -1,0 +1,136 @@
+"""The BraTS cases of a run: preprocessed once, split once, and found again by a resume."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+
+from brainmri_monai.data.brats.cases import Case, CaseSet, find_volumes
+from brainmri_monai.data.brats.datalist import CaseList, case_entry
+from brainmri_monai.data.brats.splits import split_cases
+from brainmri_monai.data.datalist import digest_of
+from brainmri_monai.data.patients import Problem
+from brainmri_monai.data.splits import require_folds
+from brainmri_monai.data.store import ArrayStore
+from brainmri_monai.engines.distributed import is_main_process, main_process_first
+from brainmri_monai.engines.progress import progress_bar
+from brainmri_monai.engines.run_folder import RunFolder
+from brainmri_monai.errors import BrainMRIError
+from brainmri_monai.transforms.volumes import prepare_case
+
+__all__ = ["training_cases", "volume_store"]
+
+
+def volume_store(folder: str | Path, spacing: float) -> ArrayStore:
+    """The store of prepared cases at a spacing; the recipe's name changes when ``prepare_case`` does.
+
+    Raises:
+        BrainMRIError: when the spacing is none that a brain could be seen in.
+    """
+    if not isinstance(spacing, int | float) or not 0.2 <= spacing <= 10:
+        raise BrainMRIError(f"spacing {spacing!r} is no side of a voxel.\nGive --spacing from 0.2 to 10 mm.")
+    return ArrayStore(folder, recipe=f"volumes 1, {spacing:g} mm")
+
+
+def training_cases(
+    run: RunFolder,
+    dataset_dir: str | Path,
+    store: ArrayStore,
+    regions: list[str],
+    spacing: float = 1.0,
+    convention: str | None = None,
+    fold: int | None = None,
+    folds: int = 5,
+    site: str | None = None,
+    seed: int = 0,
+) -> CaseList:
+    """Find the cases of a training, prepare each once, leave out what is broken, split the rest by patient, save it.
+
+    When the run's folder holds a datalist, it is used again, provided that the data are the same: so a person may move
+    cases between its parts before the training begins.
+
+    Args:
+        run: the run's folder; asked first whether it may be used.
+        dataset_dir: a BraTS data set (see ``data.brats.cases.find_volumes``).
+        store: keeps the prepared cases.
+        regions: what the network tells apart.
+        spacing: side of a voxel in mm.
+        convention: of the labels; found out when left out.
+        fold: which of ``folds`` is the test; ``None`` splits 70/15/15 instead.
+        folds: number of folds.
+        site: test on this hospital's patients instead.
+        seed: of the split.
+
+    Raises:
+        BrainMRIError: when no case can be used, the convention is in doubt, or the folder holds another run.
+    """
+    if not str(dataset_dir):
+        raise BrainMRIError("no data set given.\nGive the folder of the cases with --dataset_dir.")
+    with main_process_first():
+        run.require_same_run()
+        found = find_volumes(dataset_dir, convention, allow_missing=True)
+        labelled = [case for case in found.cases if case.label]
+        if not labelled or found.convention is None:
+            raise BrainMRIError(
+                f"none of the {len(found.cases)} cases has a label map.\n{found.root}\n"
+                "Give cases with label maps; to predict these, run the inference."
+            )
+        if fold is not None:
+            require_folds(folds, fold, len({case.patient for case in labelled}))
+        cases, problems = prepare(found, labelled, store, spacing)
+        entries = [case_entry(case, found.root) for case in cases]
+        path = run.path / "datalist.json"
+        method = "site" if site is not None else "holdout" if fold is None else "kfold"
+        how = {"method": method, **({"fold": fold, "folds": folds} if method == "kfold" else {}), "seed": seed}
+        how |= {"site": site} if site is not None else {}
+        if path.exists():
+            datalist = CaseList.load(path)
+            run.require_same_data(datalist, how, digest_of(entries))
+            datalist.root = found.root
+            return datalist
+        split = split_cases(cases, seed, folds, fold, site)
+        datalist = CaseList.build(found.root, found.convention.name, regions, entries, split, how, problems)
+        datalist.save(path)
+        if is_main_process():
+            sizes = ", ".join(f"{part} {len(some)}" for part, some in datalist.parts.items())
+            print(f"data: {found.root}, {len(entries)} cases of {len({c.patient for c in cases})} patients: {sizes}")
+            print(f"labels: {found.convention}")
+            for note in split.notes:
+                print(f"note: {note}")
+            for problem in problems:
+                print(f"left out: {problem.where}: {problem.what}. {problem.remedy}")
+        return datalist
+
+
+def prepare(found: CaseSet, cases: list[Case], store: ArrayStore, spacing: float) -> tuple[list[Case], list[Problem]]:
+    """Put all cases into the store, several at once; what is broken is left out.
+
+    Returns:
+        The cases that can be used, and what was wrong with the others.
+
+    Raises:
+        BrainMRIError: when none can be used.
+    """
+    bar = progress_bar(len(cases), "preparing cases", "cases")
+
+    def prepare_one(case: Case) -> Problem | None:
+        try:
+            store.get([*case.files, case.label], lambda _: prepare_case(case, found.convention, spacing))
+        except BrainMRIError as error:
+            what, *remedy = str(error).splitlines()
+            return Problem("error", case.id, what, " ".join(remedy), case.patient)
+        finally:
+            bar.update()
+        return None
+
+    with ThreadPoolExecutor(max_workers=min(torch.get_num_threads(), 8)) as pool:  # each holds a case in memory
+        outcomes = list(pool.map(prepare_one, cases))
+    bar.close()
+    broken = [problem for problem in outcomes if problem]
+    usable = [case for case, problem in zip(cases, outcomes, strict=True) if problem is None]
+    if not usable:
+        first = broken[0]
+        raise BrainMRIError(f"none of the cases can be used; the first reason:\n{first.where}: {first.what}")
+    return usable, [*(problem for problem in found.problems if problem.severity == "error"), *broken]
