@@ -97,10 +97,20 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--json", action="store_true", help="print JSON for programs")
 
     phantom = add("phantom", _phantom, "generate a data set that looks like the real thing")
-    phantom.add_argument("kind", choices=["patients"], help="what to generate: slices of patients")
-    phantom.add_argument("folder", help="a new or empty folder")
-    phantom.add_argument("--patients", type=int, default=48, help="how many (48)")
-    phantom.add_argument("--seed", type=int, default=0, help="the same seed gives the same files (0)")
+    kinds = phantom.add_subparsers(dest="kind", required=True, metavar="KIND")
+    same = argparse.ArgumentParser(add_help=False, parents=[shared])
+    same.add_argument("folder", help="a new or empty folder")
+    same.add_argument("--seed", type=int, default=0, help="the same seed gives the same files (0)")
+    same.add_argument("--spacing", type=float, default=1.0, help="side of a pixel or voxel in mm (1)")
+    text = "slices of patients, by type and grade of the tumour"
+    patients = kinds.add_parser("patients", help=text, description=text, parents=[same], allow_abbrev=False)
+    patients.add_argument("--patients", type=int, default=48, help="how many (48)")
+    text = "volumes of gliomas in four modalities with label maps, as BraTS has them"
+    volumes = kinds.add_parser("volumes", help=text, description=text, parents=[same], allow_abbrev=False)
+    volumes.add_argument("--cases", type=int, default=12, help="how many (12)")
+    volumes.add_argument(
+        "--convention", default="brats2023", help="brats2018, brats2020, brats2021, brats2023 (the default) or msd"
+    )
     return parser
 
 
@@ -172,10 +182,15 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _phantom(arguments: argparse.Namespace) -> None:
-    from brainmri_monai.data.phantom import generate_patients
+    from brainmri_monai.data import phantom
 
-    generate_patients(arguments.folder, patients=arguments.patients, seed=arguments.seed)
-    print(f"{arguments.patients} generated patients: {arguments.folder}")
+    same = {"seed": arguments.seed, "spacing": arguments.spacing}
+    if arguments.kind == "patients":
+        phantom.generate_patients(arguments.folder, arguments.patients, **same)
+        print(f"{arguments.patients} generated patients: {arguments.folder}")
+    else:
+        phantom.generate_volumes(arguments.folder, arguments.cases, convention=arguments.convention, **same)
+        print(f"{arguments.cases} generated cases: {arguments.folder}")
 
 
 def _quoted(word: str) -> str:

@@ -112,8 +112,11 @@ def smooth_field(rng: Generator, grid: Grid, scale: float) -> np.ndarray:
     return field
 
 
-def draw_coordinates(rng: Generator, grid: Grid) -> np.ndarray:
+def draw_coordinates(rng: Generator, grid: Grid, size: float = 1.0) -> np.ndarray:
     """Where each voxel of the patient lies in the template: a random pose and size, and a smooth deformation.
+
+    Args:
+        size: mean length of brains, relative to that of the template.
 
     Returns:
         3 H W D, float32, in voxels of the template (1 mm).
@@ -125,7 +128,7 @@ def draw_coordinates(rng: Generator, grid: Grid) -> np.ndarray:
         turn = np.eye(3)
         turn[[i, j, i, j], [i, j, j, i]] = np.cos(angle), np.cos(angle), -np.sin(angle), np.sin(angle)
         rotation = rotation @ turn
-    matrix = (rotation / (rng.normal(1, 0.03) * rng.normal(1, 0.03, size=3))).astype(np.float32)
+    matrix = (rotation / (size * rng.normal(1, 0.03) * rng.normal(1, 0.03, size=3))).astype(np.float32)
     shift = rng.normal(0, [3, 3, 2]) + load_template().middle
     axes = grid.axes()
     coordinates = np.empty((3, *grid.shape), dtype=np.float32)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.random import Generator
 
@@ -45,6 +47,7 @@ def render(
     tumour: dict[str, np.ndarray],
     vessels: np.ndarray,
     modality: str,
+    signals: Mapping[str, Mapping[str, float]] = SIGNALS,
 ) -> np.ndarray:
     """One modality as a scanner shows it.
 
@@ -52,14 +55,15 @@ def render(
         anatomy: the healthy tissues.
         tumour: parts by the name of their tissue, each over those before it (see ``tumour.draw_tumour``).
         vessels: what contrast agent lights up, from 0 to 1.
-        modality: a key of ``SIGNALS``.
+        modality: a key of ``signals``.
+        signals: modality → tissue → signal; a part whose tissue is not there does not show.
 
     Returns:
         H W D, float32, 0 outside the brain; white matter in T1 is about 1.
     """
     from scipy.ndimage import gaussian_filter
 
-    signal = {name: np.float32(value * rng.normal(1, 0.05)) for name, value in SIGNALS[modality].items()}
+    signal = {name: np.float32(value * rng.normal(1, 0.05)) for name, value in signals[modality].items()}
     image = sum(signal[name] * getattr(anatomy, name) for name in ("white", "grey", "fluid"))
     uneven = 1 + 0.08 * smooth_field(rng, grid, 5)
     for name, share in {**tumour, "vessel": vessels}.items():
