@@ -42,6 +42,9 @@ def brier_score(labels: NDArray, probabilities: NDArray) -> float:
 def fit_temperature(logits: NDArray, labels: NDArray) -> float:
     """The temperature that makes ``softmax(logits / temperature)`` most likely; 1 when nothing can be fitted.
 
+    A few answers that are all right would be likeliest with a temperature of 0, and make the network absurdly sure. So
+    the logarithm of the temperature has a normal prior, with a factor of 2 as its deviation; many answers outweigh it.
+
     Args:
         logits: n C; log-probabilities serve as well.
         labels: n, indices of the true classes.
@@ -60,6 +63,7 @@ def fit_temperature(logits: NDArray, labels: NDArray) -> float:
     rows = np.arange(len(labels))
 
     def loss(log_temperature: float) -> float:
-        return -log_softmax(logits / np.exp(log_temperature), axis=1)[rows, labels].mean()
+        likelihood = log_softmax(logits / np.exp(log_temperature), axis=1)[rows, labels].sum()
+        return (log_temperature / np.log(2)) ** 2 / 2 - likelihood
 
     return float(np.exp(minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded").x))

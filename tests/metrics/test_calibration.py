@@ -44,10 +44,15 @@ def test_log_probabilities_serve_as_logits():
 
 
 def test_it_stays_within_its_bounds():
-    labels = np.array([0, 1])
-    right = np.array([[0.1, 0.0], [0.0, 0.1]])
+    labels = np.tile([0, 1], 10_000)
+    right = np.tile([[0.1, 0.0], [0.0, 0.1]], (10_000, 1))
     assert fit_temperature(right, labels) == pytest.approx(0.1, rel=0.01)  # never wrong: as sure as allowed
     assert fit_temperature(-right, labels) == pytest.approx(10, rel=0.01)  # always wrong: as unsure as allowed
+
+
+def test_a_few_right_answers_do_not_make_it_absurdly_sure():
+    labels = np.array([0, 1, 0, 1, 0, 1, 0, 1])
+    assert 0.4 < fit_temperature(2 * np.eye(2)[labels], labels) < 1
 
 
 @pytest.mark.parametrize("patients", [0, 1])
