@@ -14,8 +14,10 @@ import torch
 from monai.bundle import ConfigParser, ConfigWorkflow, load_bundle_config, verify_net_in_out
 from monai.data import load_net_with_metadata
 from PIL import Image
+from sklearn.metrics import balanced_accuracy_score
 
 from brainmri_monai.data.bundles import config_files
+from brainmri_monai.data.phantom import generate_patients
 from brainmri_monai.engines.launch import launch
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.metrics import score
@@ -346,24 +348,26 @@ def test_weights_may_lie_elsewhere(cohort, launch_training, launch_evaluate, bra
 
 # overrides and odd cohorts --------------------------------------------------------------------------------------------
 
+OVERRIDES = {  # and what they put into the network
+    "mean": "MeanPool",
+    "max": "MaxPool",
+    "gated": "GatedAttentionPool",
+    "transformer": "TransformerPool",
+    "seed_cnn": '{"_target_": "brainmri_monai.networks.SmallCNN"}',
+    "mobilenet": "MobileNetV2",
+    "densenet": "DenseNet121",
+    "frozen": "AttentionPool",
+}
+
 
 @pytest.mark.usefixtures("no_report")
-@pytest.mark.parametrize("override", ["mean", "max", "gated", "transformer", "mobilenet", "densenet", "frozen"])
+@pytest.mark.parametrize("override", OVERRIDES)
 def test_override_trains_and_evaluates(override, cohort, launch_training, launch_evaluate, tmp_path):
     run = launch_training(cohort, tmp_path / "run", override)
     metrics = launch_evaluate(run)
     assert metrics["patients"] == len(read(run / "datalist.json")["test"])
     parts = json.dumps(read(run / "configs/inference.json")["network_def"])
-    expected = {
-        "mean": "MeanPool",
-        "max": "MaxPool",
-        "gated": "GatedAttentionPool",
-        "transformer": "TransformerPool",
-        "mobilenet": "MobileNetV2",
-        "densenet": "DenseNet121",
-        "frozen": "AttentionPool",
-    }
-    assert expected[override] in parts
+    assert OVERRIDES[override] in parts
 
 
 @pytest.mark.usefixtures("no_report")
@@ -499,3 +503,15 @@ def test_overfit_that_fails_is_an_error(cohort, launch_training, tmp_path):
 def test_overfit_asks_for_enough_patients(cohort, launch_training, tmp_path):
     with pytest.raises(BrainMRIError, match="99 training patients with a grade are needed"):
         launch_training(cohort, tmp_path, "overfit", overfit_patients=99)
+
+
+def test_the_demonstration_weights_know_most_types_of_new_generated_patients_and_not_all(tmp_path, brainmri):
+    generate_patients(tmp_path / "patients", patients=24, seed=2, spacing=2)
+    told = {p["id"]: p["type"] for p in read(tmp_path / "patients/dataset.json")["patients"]}
+    options = ["--output_dir", tmp_path / "out", "--mc_samples", "1"]
+    code, _, err = brainmri(
+        "run", "brain_tumor_mil_classification", "inference", "--dataset_dir", tmp_path / "patients", *options
+    )
+    assert code == 0, err
+    table = pd.read_csv(tmp_path / "out/predictions.csv", dtype={"id": str})
+    assert 0.75 <= balanced_accuracy_score([told[name] for name in table["id"]], table["pred"]) <= 0.95
