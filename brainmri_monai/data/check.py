@@ -16,6 +16,7 @@ from brainmri_monai.data.duplicates import find_duplicates
 from brainmri_monai.data.patients import Problem, scan_patients
 from brainmri_monai.data.reporting import (
     Report,
+    aligned,
     listed,
     measure_lines,
     problem_lines,
@@ -23,6 +24,8 @@ from brainmri_monai.data.reporting import (
     tally,
     with_bar,
 )
+from brainmri_monai.data.slices.folders import holds_slices
+from brainmri_monai.data.slices.survey import SliceReport, survey_slices
 from brainmri_monai.data.survey import Reading, survey
 
 __all__ = ["PatientReport", "check_patients"]
@@ -89,10 +92,11 @@ class PatientReport(Report):
 
 def check_patients(
     root: str | Path, datalist: str | Path | None = None, convention: str | None = None
-) -> PatientReport | VolumeReport:
+) -> PatientReport | VolumeReport | SliceReport:
     """Look at every file of labelled patients, on all cores, and collect what is wrong; a bar shows how far it is.
 
-    A folder of BraTS cases is recognised, see :func:`~brainmri_monai.data.brats.survey.survey_volumes`. Else:
+    A folder of BraTS cases is recognised, see :func:`~brainmri_monai.data.brats.survey.survey_volumes`, and a folder
+    of single slices by class, see :func:`~brainmri_monai.data.slices.survey.survey_slices`. Else:
 
     Errors are what cannot be used or would make results wrong: unreadable files, labels in doubt, a type with fewer
     than two patients, and, where there is a split, a patient or an image in two of its parts. Warnings are what a
@@ -108,13 +112,18 @@ def check_patients(
     """
     root = Path(root).expanduser().resolve()
     volumes = convention is not None or holds_volumes(root)
-    found = None if volumes else scan_patients(root)
+    slices = not volumes and holds_slices(root)
+    found = None if volumes or slices else scan_patients(root)
     if datalist is None and (root / "datalist.json").exists():
         datalist = root / "datalist.json"
     parts = Datalist.load(datalist).parts if datalist else {}
     if volumes:
         report = survey_volumes(root, convention)
         problems = [*report.problems, *_split_problems(parts, root)]
+        return replace(report, problems=sorted_by_severity(problems))
+    if slices:
+        report = survey_slices(root)
+        problems = [*report.problems, *_split_problems(parts, root), *report.divided(parts)]
         return replace(report, problems=sorted_by_severity(problems))
     readings = list(with_bar(survey(found.patients, found.root), len(found.patients), "patients"))
     problems = [
@@ -195,11 +204,4 @@ def _counts_table(readings: Sequence[Reading]) -> list[str]:
         by_grade = Counter(reading.patient.grade for reading in own)
         numbers = [*(by_grade[grade] for grade in grades), len(own), sum(len(reading.names) for reading in own)]
         rows.append([kind or "all", *(str(number) if number else "-" for number in numbers)])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.rjust(width) if k else cell.ljust(width)
-            for k, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
+    return aligned(rows)

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-__all__ = ["Duplicates", "Fingerprint", "find_duplicates", "fingerprint"]
+__all__ = [
+    "ALL_VIEWS",
+    "AS_IT_IS",
+    "NEAR",
+    "Duplicates",
+    "Fingerprint",
+    "Pairs",
+    "connected",
+    "find_duplicates",
+    "fingerprint",
+    "near_pairs",
+]
 
 SIDE = 32  # pixels of a thumbnail
 COARSE = 8  # pixels of the thumbnail that picks the candidates
@@ -22,7 +34,11 @@ On 5,708 slices of a public set with many copies, all pairs above 0.98 that were
 sharpened or with another contrast; over 71 patients, the most alike slices of two of them reached 0.983.
 """
 
-_COARSE_NEAR = 0.985  # pairs of that set above NEAR were above 0.991 here
+AS_IT_IS = (0,)
+ALL_VIEWS = tuple(range(8))
+"""A picture turned by so many quarters, and from 4 on mirrored left to right after that."""
+
+_COARSE_LESS = 0.005  # a pair of that set above 0.97 (0.99) was above 0.973 (0.991) on the thumbnails of 8 x 8
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # as in Pillow's mode "L"
 _DARK = 10  # grey levels of 255
 _ROWS = 512  # of the matrix of all pairs that are in memory at a time
@@ -88,9 +104,6 @@ def find_duplicates(fingerprints: Sequence[Fingerprint], owners: Sequence[Hashab
         fingerprints: one a slice.
         owners: whose each slice is, such as the patient's id.
     """
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
     same: dict[bytes, list[int]] = defaultdict(list)  # digest → slices
     for index, each in enumerate(fingerprints):
         if each.thumbnail is not None:
@@ -102,35 +115,66 @@ def find_duplicates(fingerprints: Sequence[Fingerprint], owners: Sequence[Hashab
     numbers: dict[Hashable, int] = {}
     holders = [frozenset(owners[k] for k in slices) for slices in copies]
     owner = np.array([numbers.setdefault(h if len(h) == 1 else i, len(numbers)) for i, h in enumerate(holders)])
-    first, second = _near_pairs(np.stack([fingerprints[slices[0]].thumbnail for slices in copies]), owner)
-    links = coo_matrix((np.ones(len(first)), (first, second)), shape=(len(copies), len(copies)))
-    count, group = connected_components(links, directed=False)
-    groups: list[list[int]] = [[] for _ in range(count)]
-    for index, slices in enumerate(copies):
-        groups[group[index]] += slices
+    pairs = near_pairs(np.stack([fingerprints[slices[0]].thumbnail for slices in copies]), owner)
+    groups: dict[int, list[int]] = defaultdict(list)
+    for group, slices in zip(connected(len(copies), pairs.first, pairs.second), copies, strict=True):
+        groups[group] += slices
     return [
         Duplicates(tuple(sorted(members)), len({fingerprints[k].digest for k in members}) == 1)
-        for members in groups
+        for members in groups.values()
         if len({owners[k] for k in members}) > 1
     ]
 
 
-def _near_pairs(thumbnails: np.ndarray, owner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give the indices of all pairs of different owners whose thumbnails (N 32 32) correlate."""
-    step = SIDE // COARSE
+class Pairs(NamedTuple):
+    """Pairs of pictures that are alike, one entry each: the lower index, the higher, their correlation, the view."""
+
+    first: np.ndarray
+    second: np.ndarray
+    correlation: np.ndarray
+    view: np.ndarray
+
+
+def near_pairs(thumbnails: np.ndarray, owner: np.ndarray, near: float = NEAR, views: Iterable[int] = AS_IT_IS) -> Pairs:
+    """Find all pairs of different owners whose thumbnails correlate.
+
+    Args:
+        thumbnails: N 32 32.
+        owner: N numbers; pictures of one owner are not compared.
+        near: correlation from which a pair is alike.
+        views: how the second of a pair may be turned or mirrored, see :data:`ALL_VIEWS`. A pair that is alike in
+            several views has an entry for each.
+    """
     fine = _standardised(thumbnails)  # N 1024
-    coarse = _standardised(thumbnails.reshape(-1, COARSE, step, COARSE, step).mean(axis=(2, 4)))  # N 64
-    pairs = [(np.empty(0, int), np.empty(0, int))]
-    for start in range(0, len(coarse), _ROWS):
-        rows = coarse[start : start + _ROWS]
-        alike = rows @ coarse[start:].T > _COARSE_NEAR
-        alike &= owner[start : start + _ROWS, None] != owner[None, start:]
-        candidates = np.argwhere(np.triu(alike, 1)) + start
-        for first in range(0, len(candidates), _PAIRS):
-            a, b = candidates[first : first + _PAIRS].T
-            near = np.einsum("nk,nk->n", fine[a], fine[b]) > NEAR
-            pairs.append((a[near], b[near]))
-    return tuple(np.concatenate(indices) for indices in zip(*pairs, strict=True))
+    coarse = _coarse(thumbnails)  # N 64
+    found = [Pairs(*(np.empty(0, kind) for kind in (int, int, np.float32, int)))]
+    for view in views:
+        turned = np.rot90(thumbnails, view % 4, axes=(1, 2))[:, :, :: -1 if view > 3 else 1]
+        fine_turned, coarse_turned = (fine, coarse) if view == 0 else (_standardised(turned), _coarse(turned))
+        for start in range(0, len(coarse), _ROWS):
+            rows = coarse[start : start + _ROWS]
+            alike = rows @ coarse_turned[start:].T > near - _COARSE_LESS
+            alike &= owner[start : start + _ROWS, None] != owner[None, start:]
+            candidates = np.argwhere(np.triu(alike, 1)) + start
+            for a, b in (candidates[k : k + _PAIRS].T for k in range(0, len(candidates), _PAIRS)):
+                correlation = np.einsum("nk,nk->n", fine[a], fine_turned[b])
+                kept = correlation > near
+                found.append(Pairs(a[kept], b[kept], correlation[kept], np.full(int(kept.sum()), view)))
+    return Pairs(*map(np.concatenate, zip(*found, strict=True)))
+
+
+def connected(count: int, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Number the groups that pairs of ``count`` things form; the group of each thing."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    links = coo_matrix((np.ones(len(first)), (first, second)), shape=(count, count))
+    return connected_components(links, directed=False)[1]
+
+
+def _coarse(thumbnails: np.ndarray) -> np.ndarray:
+    step = SIDE // COARSE
+    return _standardised(thumbnails.reshape(-1, COARSE, step, COARSE, step).mean(axis=(2, 4)))
 
 
 def _standardised(thumbnails: np.ndarray) -> np.ndarray:

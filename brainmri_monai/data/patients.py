@@ -22,6 +22,7 @@ __all__ = [
     "Problem",
     "find_cases",
     "find_patients",
+    "holds_patients",
     "list_folder",
     "natural",
     "relative",
@@ -127,10 +128,21 @@ def scan_patients(root: str | Path) -> PatientSet:
     entries = list_folder(root) if root.is_dir() else [root]
     if table := _table(root, entries):
         return _scan_manifest(table)
-    if not any(_LABEL.fullmatch(entry.name) and entry.is_dir() for entry in entries):
+    if not _has_labels(entries):
         found = ", ".join(repr(entry.name) for entry in entries[:3]) or "nothing"
         raise BrainMRIError(f"expected folders named <tumor>-g<1..4>, found {found}\n{root}\n{_LAYOUT}")
     return _scan_folders(root)
+
+
+def holds_patients(root: str | Path) -> bool:
+    """Tell by the names whether a root follows one of the layouts of :func:`find_patients`.
+
+    Raises:
+        BrainMRIError: when the root does not exist, or holds several tables.
+    """
+    root = _absolute(root)
+    entries = list_folder(root) if root.is_dir() else [root]
+    return _table(root, entries) is not None or _has_labels(entries)
 
 
 def find_cases(root: str | Path) -> PatientSet:
@@ -198,6 +210,10 @@ class _Candidate(NamedTuple):
 
 def _table(root: Path, entries: list[Path]) -> Path | None:
     return root if root.is_file() and root.suffix.lower() == ".csv" else find_manifest(entries)
+
+
+def _has_labels(entries: list[Path]) -> bool:
+    return any(_LABEL.fullmatch(entry.name) and entry.is_dir() for entry in entries)
 
 
 def _scan_folders(root: Path) -> PatientSet:

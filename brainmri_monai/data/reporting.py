@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from brainmri_monai.data.patients import Problem
 
-__all__ = ["Report", "listed", "measure_lines", "problem_lines", "sorted_by_severity", "tally", "with_bar"]
+__all__ = ["Report", "aligned", "listed", "measure_lines", "problem_lines", "sorted_by_severity", "tally", "with_bar"]
 
 T = TypeVar("T")
 
@@ -63,6 +63,18 @@ def listed(tally: dict[str, int], unit: str) -> str:
     shown = [f"{value} ({count} {unit})" for value, count in list(tally.items())[:_EXAMPLES]]
     rest = len(tally) - len(shown)
     return ", ".join(shown) + (f", and {rest} others" if rest else "")
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Give the lines of a table: the first column to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if k else cell.ljust(width)
+            for k, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
 
 
 def measure_lines(measures: Mapping[str, str]) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from brainmri_monai.errors import BrainMRIError
 
-__all__ = ["PARTS", "Split", "holdout", "kfold", "leave_out", "require_classes", "require_folds"]
+__all__ = ["PARTS", "Split", "deal", "holdout", "kfold", "leave_out", "require_classes", "require_folds"]
 
 PARTS = ("training", "validation", "test")
 Strata = Mapping[str, Sequence[str]]  # patient → (class, finer label, …), such as ("astrocytoma", "2")
@@ -23,7 +23,9 @@ class Split:
     notes: list[str] = field(default_factory=list)
 
 
-def holdout(strata: Strata, seed: int, shares: Sequence[float] = (0.70, 0.15, 0.15)) -> Split:
+def holdout(
+    strata: Strata, seed: int, shares: Sequence[float] = (0.70, 0.15, 0.15), sizes: Mapping[str, int] | None = None
+) -> Split:
     """Split patients into training, validation and test.
 
     Each stratum is shuffled and dealt out one by one to the part that lacks most, within the class first and then over
@@ -34,16 +36,17 @@ def holdout(strata: Strata, seed: int, shares: Sequence[float] = (0.70, 0.15, 0.
         strata: patient → (class, finer label, …). A patient is one entry, with all images, and so stays together.
         seed: decides the shuffle.
         shares: of the patients, for training, validation and test.
+        sizes: patient → how much it counts, for units that differ much; the largest are dealt out first then.
 
     Raises:
         BrainMRIError: when there are too few patients for three parts.
     """
-    parts = _deal(strata, seed, dict(zip(PARTS, shares, strict=True)))
+    parts = deal(strata, seed, dict(zip(PARTS, shares, strict=True)), sizes)
     _require_filled(parts)
     return Split(parts, _rare_notes(strata, len(PARTS), "the three parts"))
 
 
-def kfold(strata: Strata, folds: int, fold: int, seed: int) -> Split:
+def kfold(strata: Strata, folds: int, fold: int, seed: int, sizes: Mapping[str, int] | None = None) -> Split:
     """Cross-validation: one fold is the test, 15 % of the other patients the validation, the rest the training.
 
     Args:
@@ -51,14 +54,18 @@ def kfold(strata: Strata, folds: int, fold: int, seed: int) -> Split:
         folds: number of folds, at least 2.
         fold: which fold is the test, from 0.
         seed: decides the shuffle; the folds of one cross-validation share it.
+        sizes: as for :func:`holdout`.
 
     Raises:
         BrainMRIError: when there are fewer patients than folds or no such fold, or too few for three parts.
     """
     require_folds(folds, fold, len(strata))
-    dealt = [patient for members in _shuffled_classes(strata, seed) for patient in members]
-    test = sorted(dealt[fold::folds])  # like cards: each stratum is spread over the folds to within one patient
-    return Split(_with_test(strata, test, seed), _rare_notes(strata, folds, f"the {folds} folds"))
+    if sizes:
+        test = deal(strata, seed, {str(k): 1 / folds for k in range(folds)}, sizes)[str(fold)]
+    else:
+        dealt = [patient for members in _shuffled_classes(strata, seed) for patient in members]
+        test = sorted(dealt[fold::folds])  # like cards: each stratum is spread over the folds to within one patient
+    return Split(_with_test(strata, test, seed, sizes), _rare_notes(strata, folds, f"the {folds} folds"))
 
 
 def leave_out(strata: Strata, group_of: Mapping[str, str | None], group: str, seed: int) -> Split:
@@ -119,22 +126,34 @@ def require_folds(folds: int, fold: int, patients: int) -> None:
         raise BrainMRIError(f"fold {fold} asked for, of {folds} folds.\nChoose --fold from 0 to {folds - 1}.")
 
 
-def _deal(strata: Strata, seed: int, shares: Mapping[str, float]) -> dict[str, list[str]]:
+def deal(
+    strata: Strata, seed: int, shares: Mapping[str, float], sizes: Mapping[str, int] | None = None
+) -> dict[str, list[str]]:
+    """Deal patients out to parts by their shares, as :func:`holdout` does to its three; the members are sorted.
+
+    The first patient of each class goes to the first part.
+    """
     parts: dict[str, list[str]] = {part: [] for part in shares}
+    filled: Counter[str] = Counter()
     dealt = 0
     for members in _shuffled_classes(strata, seed):
+        if sizes:
+            members.sort(key=lambda patient: -sizes[patient])
         in_class: Counter[str] = Counter()
         for number, patient in enumerate(members, start=1):
-            dealt += 1
+            size = sizes[patient] if sizes else 1
+            dealt += size
+            so_far = in_class.total() + size
             # what each part lacks of its share: in this class, which counts double, and over all classes so far;
             # a part that is still empty comes first
             lack = {
-                part: 2 * (share * number - in_class[part]) + share * dealt - len(parts[part])
+                part: 2 * (share * so_far - in_class[part]) + share * dealt - filled[part]
                 for part, share in shares.items()
             }
-            part = max(lack, key=lambda part: (not parts[part], lack[part])) if number > 1 else PARTS[0]
+            part = max(lack, key=lambda part: (not parts[part], lack[part])) if number > 1 else next(iter(shares))
             parts[part].append(patient)
-            in_class[part] += 1
+            in_class[part] += size
+            filled[part] += size
     return {part: sorted(members) for part, members in parts.items()}
 
 
@@ -151,10 +170,12 @@ def _shuffled_classes(strata: Strata, seed: int) -> list[list[str]]:
     return list(classes.values())
 
 
-def _with_test(strata: Strata, test: list[str], seed: int) -> dict[str, list[str]]:
+def _with_test(
+    strata: Strata, test: list[str], seed: int, sizes: Mapping[str, int] | None = None
+) -> dict[str, list[str]]:
     """Deal those who are not in the test out to training and validation."""
     others = {patient: strata[patient] for patient in strata if patient not in set(test)}
-    parts = {**_deal(others, seed, {"training": 0.85, "validation": 0.15}), "test": test}
+    parts = {**deal(others, seed, {"training": 0.85, "validation": 0.15}, sizes), "test": test}
     _require_filled(parts)
     return parts
 

@@ -1,0 +1,150 @@
+"""Parts of a set of slices: twins together, stratified by class, with the set's own test part or without."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from brainmri_monai.data.slices.folders import Slice
+from brainmri_monai.data.splits import Split, deal, holdout, kfold
+from brainmri_monai.errors import BrainMRIError
+
+__all__ = ["SHARES", "SliceSplit", "cluster_groups", "split_slices"]
+
+SHARES = (0.70, 0.10, 0.20)
+"""Of the slices, for training, validation and test."""
+
+
+@dataclass(frozen=True)
+class SliceSplit(Split):
+    """Which slices each part holds, by their ids.
+
+    Args:
+        twins_of_training: ids in the test whose twin is in the training or the validation; only an official test has
+            any.
+        twins_of_test: ids in the training or the validation whose twin is in the test.
+    """
+
+    twins_of_training: list[str] = field(default_factory=list)
+    twins_of_test: list[str] = field(default_factory=list)
+
+
+def split_slices(
+    items: Sequence[Slice],
+    groups: Sequence[int],
+    seed: int,
+    folds: int = 5,
+    fold: int | None = None,
+    official: bool = False,
+    shares: Sequence[float] = SHARES,
+) -> SliceSplit:
+    """Split slices so that no group is divided, stratified by class.
+
+    Args:
+        items: the slices.
+        groups: for each slice the number of its group, such as those of
+            :func:`~brainmri_monai.data.slices.twins.find_twins` or, for pessimistic folds, of :func:`cluster_groups`.
+        seed: decides the shuffle; the folds of one cross-validation share it.
+        folds: number of folds, when ``fold`` is given.
+        fold: which fold of a cross-validation is the test, from 0; one split by ``shares`` when left out.
+        official: take the set's own test part, and divide its training part alone. Groups that reach over both stay
+            divided then, and are named in the result: score the test with and without ``twins_of_training``.
+        shares: of the slices, for training, validation and test.
+
+    Raises:
+        BrainMRIError: when a class has too few groups, there is no such fold, or no official test part.
+    """
+    if official:
+        return _official(items, groups, seed, shares)
+    members = _members(items, groups)
+    strata, sizes = _strata(items, members)
+    _require_groups(strata, folds if fold is not None else 3)
+    split = kfold(strata, folds, fold, seed, sizes) if fold is not None else holdout(strata, seed, shares, sizes)
+    parts = {part: _ids(items, members, names) for part, names in split.parts.items()}
+    return SliceSplit(parts, split.notes)
+
+
+def cluster_groups(
+    features: np.ndarray, clusters: int, seed: int = 0, groups: Sequence[int] | None = None
+) -> np.ndarray:
+    """Group slices by clusters of their features (k-means), for folds in which what looks alike is on one side.
+
+    Where patients are not known, folds of whole clusters give a pessimistic figure: each test holds looks that the
+    training has not seen.
+
+    Args:
+        features: N D, such as a network's features before its last layer; the columns are standardised.
+        clusters: how many; several for each class and fold, such as 100.
+        seed: of the first centres.
+        groups: for each slice the number of its group of twins, which stays together: its mean is clustered.
+
+    Returns:
+        N numbers of clusters.
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.preprocessing import StandardScaler
+
+    groups = np.arange(len(features)) if groups is None else np.asarray(groups)
+    _, group, count = np.unique(groups, return_inverse=True, return_counts=True)
+    features = StandardScaler().fit_transform(np.asarray(features, dtype=np.float64))
+    means = np.zeros((len(count), features.shape[1]))
+    np.add.at(means, group, features)
+    means /= count[:, None]
+    found = KMeans(min(clusters, len(count)), n_init=3, random_state=seed).fit_predict(means, sample_weight=count)
+    return found[group]
+
+
+_Members = dict[str, list[int]]  # name of a group → indices of its slices
+
+
+def _official(items: Sequence[Slice], groups: Sequence[int], seed: int, shares: Sequence[float]) -> SliceSplit:
+    test = [k for k, item in enumerate(items) if item.part == "testing"]
+    pool = [k for k, item in enumerate(items) if item.part == "training"]
+    if not test or not pool:
+        raise BrainMRIError(
+            "the official split was asked for, and there is no test or no training part.\n"
+            "Give the folder that holds Training/ and Testing/, or leave the official split out."
+        )
+    in_test, in_pool = ({groups[k] for k in own} for own in (test, pool))
+    members = _members(items, groups, pool)
+    strata, sizes = _strata(items, members)
+    _require_groups(strata, 2)
+    training, validation, _ = shares
+    whole = training + validation
+    dealt = deal(strata, seed, {"training": training / whole, "validation": validation / whole}, sizes)
+    parts = {part: _ids(items, members, names) for part, names in dealt.items()}
+    both = [items[k].id for k in test if groups[k] in in_pool]
+    of_test = [items[k].id for k in pool if groups[k] in in_test]
+    notes = [f"{len(both)} of {len(test)} slices of the official test have twins in the training"] if both else []
+    return SliceSplit({**parts, "test": [items[k].id for k in test]}, notes, both, of_test)
+
+
+def _members(items: Sequence[Slice], groups: Sequence[int], among: Sequence[int] | None = None) -> _Members:
+    members: _Members = defaultdict(list)
+    for k in range(len(items)) if among is None else among:
+        members[f"{groups[k]:09d}"].append(k)
+    return members
+
+
+def _strata(items: Sequence[Slice], members: _Members) -> tuple[dict[str, tuple[str]], dict[str, int]]:
+    """Give each group its most frequent class, and its size."""
+    label = {name: Counter(items[k].label for k in own).most_common(1)[0][0] for name, own in members.items()}
+    return {name: (label[name],) for name in members}, {name: len(own) for name, own in members.items()}
+
+
+def _ids(items: Sequence[Slice], members: _Members, names: Sequence[str]) -> list[str]:
+    return [items[k].id for k in sorted(k for name in names for k in members[name])]
+
+
+def _require_groups(strata: dict[str, tuple[str]], needed: int) -> None:
+    counts = Counter(label for (label,) in strata.values())
+    rare = {label: count for label, count in counts.items() if count < needed}
+    if rare or len(counts) < 2:
+        found = ", ".join(f"{label} {count}" for label, count in sorted(counts.items())) or "none"
+        raise BrainMRIError(
+            f"two classes or more are needed, with {needed} groups of slices each that are no twins; found: {found}.\n"
+            f"Give more slices{f' of {next(iter(rare))!r}' if rare else ''}, fewer folds, or more clusters."
+        )
