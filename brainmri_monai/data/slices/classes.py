@@ -11,7 +11,7 @@ _SYNONYMS = {
     "meningioma": ("meningiomas",),
     "pituitary": ("pituitaries", "pituitaryadenoma", "pituitaryadenomas"),
     "notumor": ("no", "none", "normal", "healthy", "negative", "nontumor", "withouttumor"),
-    "tumor": ("yes", "positive", "withtumor", "abnormal"),
+    "tumor": ("yes", "tumors", "positive", "withtumor", "abnormal"),
 }
 _CANONICAL = {word: name for name, words in _SYNONYMS.items() for word in (name, *words)}
 

@@ -185,9 +185,9 @@ def _too_few(report: SliceReport) -> Iterator[Problem]:
 def _many_twins(report: SliceReport) -> Iterator[Problem]:
     groups = report.twins.groups()
     if groups:
-        where = " = ".join(report.readings[k].item.id for k in groups[0][:2])
-        what = f"{sum(map(len, groups))} of {len(report.readings)} slices have twins"
-        yield Problem("warning", where, what, _TOGETHER)
+        example = " = ".join(report.readings[k].item.id for k in groups[0][:2])
+        what = f"{sum(map(len, groups))} of {len(report.readings)} slices have twins, such as {example}"
+        yield Problem("warning", ".", what, _TOGETHER)
 
 
 def _told_without_anatomy(probe: Probe | None) -> Iterator[Problem]:
