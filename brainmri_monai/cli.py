@@ -91,7 +91,9 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--output_dir", required=True, help="where comparison.json and report.html go")
 
     check = add("check", _check, "find every problem of a data set in one pass")
-    check.add_argument("dataset_dir", help="folder or CSV table of labelled patients, or folder of BraTS cases")
+    check.add_argument(
+        "dataset_dir", help="folder or CSV table of labelled patients, folder of BraTS cases, or of slices by class"
+    )
     check.add_argument("--convention", metavar="NAME", help="what the labels of BraTS volumes mean, such as brats2023")
     check.add_argument("--datalist", metavar="FILE", help="also check the split of a run, in its datalist.json")
     check.add_argument("--json", action="store_true", help="print JSON for programs")

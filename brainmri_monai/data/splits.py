@@ -138,7 +138,7 @@ def deal(
     dealt = 0
     for members in _shuffled_classes(strata, seed):
         if sizes:
-            members.sort(key=lambda patient: -sizes[patient])
+            members.sort(key=lambda patient: -sizes[patient])  # so that each part gets large and small ones alike
         in_class: Counter[str] = Counter()
         for number, patient in enumerate(members, start=1):
             size = sizes[patient] if sizes else 1

@@ -53,6 +53,16 @@ def test_the_shares_of_slices_hold_in_each_class_although_groups_differ_in_size(
         assert found["notumor"] == pytest.approx(100 * share, abs=5)
 
 
+def test_each_part_gets_large_and_small_groups_alike(grouped):
+    """Else the test would hold mostly slices without twins, which are of another kind than the others."""
+    items, groups = grouped
+    group_of = {item.id: group for item, group in zip(items, groups, strict=True)}
+    means = {}
+    for part, ids in split_slices(items, groups, seed=0, shares=(0.5, 0.25, 0.25)).parts.items():
+        means[part] = len(ids) / len({group_of[name] for name in ids})
+    assert max(means.values()) < 1.35 * min(means.values()), means
+
+
 def test_folds_test_every_slice_once_and_alike_many(grouped):
     tests = [split_slices(*grouped, seed=1, folds=5, fold=fold).parts["test"] for fold in range(5)]
     assert sorted(name for test in tests for name in test) == sorted(item.id for item in grouped[0])
