@@ -514,4 +514,4 @@ def test_the_demonstration_weights_know_most_types_of_new_generated_patients_and
     )
     assert code == 0, err
     table = pd.read_csv(tmp_path / "out/predictions.csv", dtype={"id": str})
-    assert 0.75 <= balanced_accuracy_score([told[name] for name in table["id"]], table["pred"]) <= 0.95
+    assert 0.75 <= balanced_accuracy_score([told[name] for name in table["id"]], table["pred"]) < 1
