@@ -16,7 +16,12 @@ from brainmri_monai.engines.region_scores import RegionScores
 from brainmri_monai.engines.run_folder import RunFolder, default_output_dir
 from brainmri_monai.engines.seeding import EpochSeed
 from brainmri_monai.engines.validation import TwoStepScores
-from brainmri_monai.engines.weights import load_encoder, load_network, load_weights
+from brainmri_monai.engines.volume_inferer import VolumeInferer
+from brainmri_monai.engines.volume_prediction import VolumePrediction
+from brainmri_monai.engines.volume_results import VolumeResults
+from brainmri_monai.engines.volume_saving import SaveVolumes
+from brainmri_monai.engines.volume_stream import VolumeStream
+from brainmri_monai.engines.weights import load_encoder, load_network, load_networks, load_weights
 
 __all__ = [
     "BagPrediction",
@@ -31,9 +36,14 @@ __all__ = [
     "RunFolder",
     "SaveExplained",
     "SavePredictions",
+    "SaveVolumes",
     "TrainingRecord",
     "TwoStepEvaluation",
     "TwoStepScores",
+    "VolumeInferer",
+    "VolumePrediction",
+    "VolumeResults",
+    "VolumeStream",
     "WeightAverage",
     "choose_precision",
     "collate_bags",
@@ -41,6 +51,7 @@ __all__ = [
     "few_samples",
     "load_encoder",
     "load_network",
+    "load_networks",
     "load_weights",
     "require_overfit",
     "slice_store",

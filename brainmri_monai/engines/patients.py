@@ -25,7 +25,7 @@ from brainmri_monai.engines.run_folder import RunFolder
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.transforms.slices import prepare_slices
 
-__all__ = ["CaseStream", "slice_store", "tested_patients", "training_patients"]
+__all__ = ["CaseStream", "reason", "slice_store", "tested_patients", "training_patients"]
 
 
 def slice_store(folder: str | Path, size: int) -> ArrayStore:
@@ -151,7 +151,7 @@ class CaseStream(IterableDataset):
             try:
                 yield self.transform({"id": case.id, "image": files[0] if len(files) == 1 else files})
             except Exception as error:  # whatever a reader or a transform raises, the next case is another file
-                self.failed[case.id] = _reason(error)
+                self.failed[case.id] = reason(error)
 
 
 def decode(found: PatientSet, store: ArrayStore, size: int) -> tuple[list[Patient], list[Problem]]:
@@ -218,7 +218,8 @@ def _refuse_leak(entries: Iterable[dict[str, Any]], used: Iterable[dict[str, Any
         raise BrainMRIError(f"{what}: a test on known patients says nothing.\nTake such patients out of --dataset_dir.")
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
+    """What went wrong with a case, in one line."""
     while error.__cause__ is not None and not isinstance(error, BrainMRIError):
         error = error.__cause__  # MONAI wraps what a transform raises
     return "; ".join(str(error).splitlines()) or type(error).__name__

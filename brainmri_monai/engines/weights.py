@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, TypeVar
@@ -12,7 +14,7 @@ from torch import nn
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.files import replacing
 
-__all__ = ["load_encoder", "load_network", "load_weights", "save"]
+__all__ = ["load_encoder", "load_network", "load_networks", "load_weights", "save"]
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -73,6 +75,19 @@ def load_network(network: Network, path: str | Path) -> Network:
         )
     network.load_state_dict({name: state[name] for name in ours})  # others, which are no tensors, do no harm
     return network
+
+
+def load_networks(network: Network, paths: Sequence[str | Path]) -> list[Network]:
+    """Load several state dicts into as many copies of a network, as for an ensemble.
+
+    Raises:
+        BrainMRIError: see :func:`load_network`; or when what is given is not a list of paths.
+    """
+    if isinstance(paths, str) or not all(isinstance(path, (str, Path)) for path in paths):
+        raise BrainMRIError(
+            f"expected a list of checkpoints, found {paths!r}.\nGive --ensemble \"['a/model.pt','b/model.pt']\"."
+        )
+    return [load_network(copy.deepcopy(network), path) for path in paths]
 
 
 def load_encoder(network: Network, pretrained: str | Path) -> Network:

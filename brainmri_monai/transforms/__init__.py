@@ -1,5 +1,7 @@
 """Dictionary transforms that MONAI lacks."""
 
+from brainmri_monai.transforms.case_reading import ReadCased
+from brainmri_monai.transforms.components import drop_small_components
 from brainmri_monai.transforms.slices import BAG_POLICIES, LoadSlicesd, SelectSlicesd, prepare_slices
 from brainmri_monai.transforms.volumes import LoadCased, LoadPatchd, ModalityDropoutd, ToRegionsd, prepare_case
 
@@ -9,8 +11,10 @@ __all__ = [
     "LoadPatchd",
     "LoadSlicesd",
     "ModalityDropoutd",
+    "ReadCased",
     "SelectSlicesd",
     "ToRegionsd",
+    "drop_small_components",
     "prepare_case",
     "prepare_slices",
 ]

@@ -76,13 +76,16 @@ class CaseSet:
     problems: list[Problem]
 
 
-def find_volumes(root: str | Path, convention: str | None = None, allow_missing: bool = False) -> CaseSet:
+def find_volumes(
+    root: str | Path, convention: str | None = None, allow_missing: bool = False, labelled: bool = True
+) -> CaseSet:
     """Find the cases of a data set, in four files each, or in one 4D file each (Medical Segmentation Decathlon).
 
     Args:
         root: the folder of the data set, of some of its cases or of one, or one 4D file.
         convention: a name of ``CONVENTIONS``; found out from names and label values when left out.
         allow_missing: keep cases that lack a modality, for networks that were trained to do without.
+        labelled: whether the labels are needed; where they are not, a doubt about their meaning is no error.
 
     Raises:
         BrainMRIError: when no case can be used, or labels may mean two things: both are named.
@@ -100,8 +103,10 @@ def find_volumes(root: str | Path, convention: str | None = None, allow_missing:
             what = f"none of the cases can be used ({len(found.problems)} problems), first {first.where}: {first.what}"
             remedy = first.remedy
         raise BrainMRIError(f"{what}\n{found.root}\n{remedy}")
-    if doubt and doubt.severity == "error":
+    if doubt and doubt.severity == "error" and labelled:
         raise BrainMRIError(f"{doubt.what}\n{found.root}\n{doubt.remedy}")
+    if doubt and not labelled:
+        doubt = replace(doubt, severity="warning")
     return replace(found, problems=[*found.problems, *filter(None, [doubt])])
 
 

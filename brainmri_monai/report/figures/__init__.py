@@ -5,6 +5,7 @@ from brainmri_monai.report.figures.comparison import plot_comparison
 from brainmri_monai.report.figures.confusion import plot_confusion
 from brainmri_monai.report.figures.curves import plot_pr, plot_roc
 from brainmri_monai.report.figures.history import plot_history
+from brainmri_monai.report.figures.overlay import plot_overlay
 from brainmri_monai.report.figures.reliability import plot_reliability
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "plot_comparison",
     "plot_confusion",
     "plot_history",
+    "plot_overlay",
     "plot_pr",
     "plot_reliability",
     "plot_roc",

@@ -1,0 +1,185 @@
+"""The regions of a tumour in a volume, by one network or several, and how sure they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, combinations
+from typing import Any
+
+import numpy as np
+import torch
+from ignite.engine import Engine
+from monai.data import MetaTensor
+from monai.transforms import Compose, Invertd
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from brainmri_monai.engines.patients import reason
+from brainmri_monai.engines.volume_inferer import VolumeInferer
+from brainmri_monai.engines.volume_stream import VolumeStream
+from brainmri_monai.errors import BrainMRIError
+from brainmri_monai.transforms.components import drop_small_components
+from brainmri_monai.transforms.volumes import REGIONS
+
+__all__ = ["Segmentation", "VolumePrediction", "paint", "volumes_ml", "voxel_ml"]
+
+_PAINTED = {"WT": 2, "TC": 1, "ET": 3, "RC": 4}  # region → its value, unless a later region covers it
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """The answer for one case.
+
+    Args:
+        id: the case.
+        label: H W D, uint8, on the input's grid; 1 NCR, 2 ED, 3 ET.
+        affine: 4 x 4, of that grid.
+        image: 4 h w d, what the network saw.
+        confidence: mean probability of the whole tumour where it was found; where none was, of there being none at the
+            most suspicious voxel.
+        intervals: region → least and greatest volume in ml among the members of an ensemble or flips.
+        entropy: H W D, float32, mean over the regions of the entropy of the probability, in nats.
+    """
+
+    id: str
+    label: NDArray
+    affine: NDArray
+    image: MetaTensor
+    confidence: float
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    entropy: NDArray | None = None
+
+
+class VolumePrediction:
+    """An ``iteration_update`` for MONAI's ``SupervisedEvaluator``: a list of one sample → a list of its segmentation.
+
+    A case that fails is told to ``cases``, and the list is empty.
+
+    Args:
+        networks: an ensemble, whose probabilities are averaged.
+        inferer: a network over a volume.
+        preprocessing: what made the samples, to be undone.
+        regions: the networks' channels, names in ``REGIONS``.
+        cases: keeps the cases that fail.
+        flips: average over the eight flips of the volume as well.
+        uncertainty: give the entropy and the intervals, too.
+    """
+
+    def __init__(
+        self,
+        networks: Sequence[nn.Module],
+        inferer: VolumeInferer,
+        preprocessing: Compose,
+        regions: Sequence[str],
+        cases: VolumeStream,
+        flips: bool = False,
+        uncertainty: bool = False,
+    ) -> None:
+        unknown = sorted(set(regions) - REGIONS.keys())
+        if unknown:
+            raise BrainMRIError(f"unknown region {unknown[0]!r}.\nRegions: {', '.join(REGIONS)}.")
+        self.networks = networks
+        self.inferer = inferer
+        self.invert = Invertd("map", preprocessing, orig_keys="image", nearest_interp=False)
+        self.regions = list(regions)
+        self.cases = cases
+        axes = (2, 3, 4)
+        self.flips = [*chain.from_iterable(combinations(axes, n) for n in range(4))] if flips else [()]
+        self.uncertainty = uncertainty
+        minimum = [getattr(network, "minimum_ml", torch.zeros(len(regions))).cpu() for network in networks]
+        self.minimum_ml = torch.stack(minimum).mean(dim=0).tolist()
+
+    def __call__(self, engine: Engine, batch: list[dict[str, Any]]) -> list[Segmentation]:
+        (sample,) = batch
+        for network in self.networks:
+            network.eval()
+        try:
+            with torch.inference_mode():
+                return [self.segment(sample, engine.state.device)]
+        except Exception as error:  # the next case may be smaller, or whatever it was
+            self.cases.failed[sample["id"]] = reason(error)
+            return []
+
+    def segment(self, sample: Mapping[str, Any], device: torch.device) -> Segmentation:
+        """Segment one sample, with ``id`` and ``image`` 4 h w d."""
+        image: MetaTensor = sample["image"]
+        ml = voxel_ml(image.affine)
+        mean, volumes = None, []
+        for one in self.members(image.as_tensor()[None].to(device)):
+            if self.uncertainty:
+                volumes.append(volumes_ml(self.label(one.cpu(), ml), ml))
+            mean = one if mean is None else mean.add_(one)
+        mean = mean.div_(len(self.networks) * len(self.flips)).cpu()  # R h w d
+        # what was only cut, turned and padded is put back as it is: a byte a voxel in place of four
+        resampled = not is_same_grid(image.affine, image.meta["original_affine"])
+        back = self.put_back(mean if resampled else (mean > 0.5).byte(), image)
+        affine = back.affine.numpy()
+        label = self.label(back.as_tensor(), voxel_ml(affine))
+        found = volumes_ml(label, voxel_ml(affine))
+        whole = mean[self.regions.index("WT")] if "WT" in self.regions else mean.amax(dim=0)
+        entropy = None
+        if self.uncertainty:
+            entropy = (torch.special.entr(mean) + torch.special.entr(1 - mean)).mean(dim=0, keepdim=True)
+            entropy = self.put_back(entropy, image)[0].numpy().astype(np.float32)
+        return Segmentation(
+            id=sample["id"],
+            label=label,
+            affine=affine,
+            image=image,
+            confidence=confidence(whole),
+            intervals={name: _interval([*volumes, found], name) for name in self.regions} if self.uncertainty else {},
+            entropy=entropy,
+        )
+
+    def members(self, image: Tensor) -> Iterator[Tensor]:
+        """The probabilities R h w d of each network and flip for an image 1 C h w d."""
+        for network in self.networks:
+            for axes in self.flips:
+                probabilities = self.inferer(image.flip(axes) if axes else image, network).sigmoid_()
+                yield (probabilities.flip(axes) if axes else probabilities)[0]
+
+    def label(self, probabilities: Tensor, ml: float) -> NDArray:
+        """Probabilities or regions R H W D → label map H W D, without small components."""
+        regions = (probabilities > 0.5).numpy()
+        return paint(drop_small_components(regions, self.minimum_ml, ml), self.regions)
+
+    def put_back(self, volume: Tensor, image: MetaTensor) -> MetaTensor:
+        """R h w d on the grid of the network → R H W D on that of the files."""
+        return self.invert({"map": MetaTensor(volume), "image": image})["map"]
+
+
+def paint(regions: NDArray, names: Sequence[str]) -> NDArray:
+    """Regions R H W D, boolean → label map H W D, uint8, 1 NCR, 2 ED, 3 ET: the inner ones lie over the outer ones."""
+    label = np.zeros(regions.shape[1:], dtype=np.uint8)
+    for name, value in _PAINTED.items():
+        if name in names:
+            label[regions[names.index(name)]] = value
+    return label
+
+
+def volumes_ml(label: NDArray, ml: float) -> dict[str, float]:
+    """Region → millilitres in a portable label map, whose voxels have so many."""
+    counts = np.bincount(label.reshape(-1), minlength=5)
+    return {name: float(counts[list(values)].sum() * ml) for name, values in REGIONS.items()}
+
+
+def voxel_ml(affine: Any) -> float:
+    """Millilitres of a voxel."""
+    return float(abs(np.linalg.det(np.asarray(affine, dtype=float)[:3, :3])) / 1000)
+
+
+def confidence(whole: Tensor) -> float:
+    """Of an answer, from the probabilities h w d of the whole tumour: see :class:`Segmentation`."""
+    inside = whole[whole > 0.5]
+    return float(inside.mean() if inside.numel() else 1 - whole.max())
+
+
+def is_same_grid(one: Any, other: Any) -> bool:
+    """Whether the voxels of two affines lie on one grid: only cut, padded, turned by right angles or mirrored."""
+    between = np.linalg.solve(np.asarray(one, dtype=float), np.asarray(other, dtype=float))
+    return bool(np.allclose(between, np.round(between), atol=1e-3) and np.allclose(abs(np.linalg.det(between)), 1))
+
+
+def _interval(volumes: Sequence[Mapping[str, float]], region: str) -> tuple[float, float]:
+    return min(one[region] for one in volumes), max(one[region] for one in volumes)

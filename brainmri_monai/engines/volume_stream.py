@@ -1,0 +1,101 @@
+"""The cases of an inference in 3D, one after the other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from torch.utils.data import IterableDataset
+
+from brainmri_monai.data.brats.cases import Case, CaseSet, find_volumes
+from brainmri_monai.data.brats.conventions import MODALITIES
+from brainmri_monai.data.brats.volumes import grid_errors, open_volume
+from brainmri_monai.engines.patients import reason
+from brainmri_monai.engines.volume_results import VolumeResults
+from brainmri_monai.errors import BrainMRIError
+
+__all__ = ["VolumeStream"]
+
+
+class VolumeStream(IterableDataset):
+    """Cases to segment; one that fails is kept aside with its reason, one that is finished is left out.
+
+    Args:
+        dataset_dir: a data set, one case's folder, or one 4D file (see ``data.brats.cases.find_volumes``).
+        transform: applied to each sample: ``id``; ``image``, the files; ``case``, for readers of ours; and, where the
+            files do not give all modalities in order, ``channels``, the channel of each, and one more where it is 0.
+        results: knows the finished cases.
+        convention: of the label map to be made; found out when left out.
+        allow_missing: take cases that lack a modality, whose channel is 0, as well.
+
+    Raises:
+        BrainMRIError: when there is no case, or the results would fall among the data.
+    """
+
+    def __init__(
+        self,
+        dataset_dir: str | Path,
+        transform: Callable[[dict[str, Any]], dict[str, Any]],
+        results: VolumeResults,
+        convention: str | None = None,
+        allow_missing: bool = False,
+    ) -> None:
+        if not str(dataset_dir):
+            raise BrainMRIError("nothing to segment.\nGive a case's folder or a data set with --dataset_dir.")
+        root, folder = Path(dataset_dir).resolve(), results.folder.resolve()
+        if root.is_dir() and folder.is_relative_to(root):
+            raise BrainMRIError(
+                f"the results in {folder} would lie among the data in {root}, and be taken for labels there.\n"
+                "Give another folder with --output_dir."
+            )
+        self.found: CaseSet = find_volumes(dataset_dir, convention, allow_missing, labelled=False)
+        self.cases = {case.id: case for case in self.found.cases}
+        self.transform = transform
+        self.results = results
+        self.failed: dict[str, str] = {
+            p.where: f"{p.what}. {p.remedy}" for p in self.found.problems if p.severity == "error"
+        }
+        self.started: dict[str, float] = {}  # id → when its reading began
+        self.finished: dict[str, dict[str, Any]] = {}  # id → its answer in an earlier run
+        self.label_convention = "portable"  # set by what writes the label maps
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for case in self.cases.values():
+            try:
+                answer = self.results.finished(case, self.label_convention)
+                if answer is not None:
+                    self.finished[case.id] = answer
+                    continue
+                self.started[case.id] = time.perf_counter()
+                yield self._read(case)
+            except Exception as error:  # whatever a reader or a transform raises, the next case is another one
+                self.failed[case.id] = reason(error)
+
+    def _read(self, case: Case) -> dict[str, Any]:
+        headers = {file: open_volume(file, case.channels) for file in case.files}
+        error = next(grid_errors(headers), None)  # told here, before memory is taken
+        if error is not None:
+            raise error
+        files = [str(file) for file in case.files]
+        sample = {"id": case.id, "image": files[0] if len(files) == 1 else files, "case": case}
+        if case.modalities != MODALITIES:
+            there = case.modalities
+            sample["channels"] = [there.index(name) if name in there else len(there) for name in MODALITIES]
+        sample = self.transform(sample)
+        sample.pop("channels", None)
+        sample.pop("case", None)
+        _check(sample["image"], case)
+        return sample
+
+
+def _check(image: Any, case: Case) -> None:
+    """Refuse what a network has no answer to, and readers other than ours let pass."""
+    for name, channel in zip(MODALITIES, image, strict=True):
+        # a channel without variance normalises to 0; the sum of one with a NaN is one
+        total = channel.abs().sum()
+        if not total.isfinite():
+            raise BrainMRIError(f"NaN or infinite values in {name}.\nExport it again, or leave the case out.")
+        if total == 0 and name in case.modalities:
+            raise BrainMRIError(f"the modality {name} is empty.\nExport it again, or leave the case out.")
