@@ -10,13 +10,14 @@ from monai.inferers import Inferer, SlidingWindowInferer
 from torch import Tensor, nn
 
 from brainmri_monai.engines.memory import available_memory, is_out_of_memory, network_bytes
-from brainmri_monai.engines.precision import PrecisionInferer, choose_precision
+from brainmri_monai.engines.precision import PrecisionInferer
 from brainmri_monai.errors import BrainMRIError
 
 __all__ = ["VolumeInferer"]
 
 SMALLEST = 64  # voxels along a side: below, a network sees too little around a voxel
 _GIGABYTE = 1e9
+_MORE_THAN_ANY = 4000  # bytes a voxel: with so much memory there is nothing to estimate
 
 
 class VolumeInferer(Inferer):
@@ -67,19 +68,25 @@ class VolumeInferer(Inferer):
 
     def _infer(self, inputs: Tensor, network: nn.Module, window: tuple[int, ...]) -> Tensor:
         def predict(part: Tensor) -> Tensor:
-            return self.forward(part.contiguous(memory_format=torch.channels_last_3d), network)
+            return self._predict(part, network)
 
         if window == tuple(inputs.shape[2:]):
             return predict(inputs)
         return SlidingWindowInferer(window, overlap=self.overlap, mode="gaussian")(inputs, predict)
 
+    def _predict(self, part: Tensor, network: nn.Module) -> Tensor:
+        return self.forward(part.contiguous(memory_format=torch.channels_last_3d), network)
+
     def _fitting(self, window: tuple[int, ...], inputs: Tensor, network: nn.Module) -> tuple[int, ...]:
+        """The window, or a smaller one that fits into the memory that is left."""
+        available = self.memory(inputs.device)
+        if math.prod(window) * _MORE_THAN_ANY < available:
+            return window
         if id(network) not in self._needs:
-            half = choose_precision(self.forward.precision, inputs.device) == "bfloat16"
-            dtype = torch.bfloat16 if half else torch.float32
-            self._needs[id(network)] = network_bytes(network, inputs.shape[1], self.divisible, dtype)
-        need, available = self._needs[id(network)], self.memory(inputs.device)
-        asked = window
+            side = self.divisible * math.ceil(32 / self.divisible)
+            example = inputs.new_zeros(1, inputs.shape[1], side, side, side)
+            self._needs[id(network)] = network_bytes(lambda part: self._predict(part, network), example)
+        need, asked = self._needs[id(network)], window
         while math.prod(window) * need > available and (smaller := self._smaller(window)) is not None:
             window = smaller
         if window != asked:

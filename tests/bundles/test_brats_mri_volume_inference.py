@@ -257,6 +257,7 @@ def test_oblique_and_coarse_volumes_are_answered_on_their_own_grid(segment, tmp_
         ("BraTS-GLI-00005-100", "new", None, [], (1, 2, 3)),
         ("BraTS20_Training_001", "old", None, ["--label_values", "portable"], (1, 2, 3)),
         ("BraTS-PED-00005-000", "new", None, [], (1, 2, 3)),  # two conventions: the portable values
+        ("BraTS-PED-00005-000", "new", 3, [], (1, 2, 3)),  # also where there are labels
         ("BraTS-PED-00005-000", "new", None, ["--convention", "brats2024-ped"], (2, 4, 1)),
         ("case", "old", 4, [], (1, 2, 4)),  # what the labels beside it say
     ],

@@ -1,0 +1,70 @@
+"""What memory is left, from files as Linux writes them, and what a network takes."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from brainmri_monai.engines.memory import available_memory, is_out_of_memory, network_bytes
+
+GIGABYTE = 1 << 30
+
+
+def write(root: Path, files: dict[str, str]) -> Path:
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(content, encoding="ascii")
+    return root
+
+
+MACHINE = {"proc/meminfo": f"MemTotal: {32 << 20} kB\nMemAvailable: {16 << 20} kB\n"}
+V2 = {
+    "proc/self/cgroup": "0::/job/task\n",
+    "sys/fs/cgroup/job/memory.max": str(4 * GIGABYTE),
+    "sys/fs/cgroup/job/memory.current": str(3 * GIGABYTE),
+    "sys/fs/cgroup/job/memory.stat": f"anon 1\ninactive_file {GIGABYTE}\n",
+    "sys/fs/cgroup/job/task/memory.max": "max\n",
+    "sys/fs/cgroup/job/task/memory.current": "5",
+    "sys/fs/cgroup/job/task/memory.stat": "inactive_file 0\n",
+}
+V1 = {
+    "proc/self/cgroup": "5:cpu:/job\n4:memory:/elsewhere/job\n0::/\n",
+    "sys/fs/cgroup/memory/memory.limit_in_bytes": str(2 * GIGABYTE),
+    "sys/fs/cgroup/memory/memory.usage_in_bytes": str(GIGABYTE),
+    "sys/fs/cgroup/memory/memory.stat": "total_inactive_file 0\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (MACHINE, 16),
+        (MACHINE | V2, 2),  # the limit of a group above counts, and what is held of files does not
+        (MACHINE | V1, 1),  # in a container, where the path is the machine's
+        (MACHINE | V1 | {"sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712"}, 16),
+        (MACHINE | V2 | {"proc/meminfo": f"MemAvailable: {1 << 20} kB\n"}, 1),
+    ],
+)
+def test_least_of_all_limits_is_what_is_left(tmp_path, files, expected):
+    assert available_memory("cpu", write(tmp_path, files)) == expected * GIGABYTE
+
+
+def test_nothing_to_read_is_no_limit(tmp_path):
+    assert available_memory("cpu", tmp_path) >= 1 << 60
+
+
+def test_network_takes_what_its_activations_hold_at_once():
+    """8 channels in, and 16 out of the first layer; then the second holds 16 in and 2 out: 24 floats and the input."""
+    network = nn.Sequential(nn.Conv3d(1, 8, 1), nn.Conv3d(8, 16, 1), nn.Conv3d(16, 2, 1))
+    need = network_bytes(network, torch.zeros(1, 1, 8, 8, 8))
+    assert need == pytest.approx(1.25 * 4 * 24 + 64)
+
+
+@pytest.mark.parametrize("device", ["cpu"])
+def test_torch_tells_that_memory_ran_out(device):
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(1 << 50, device=device)
+    assert is_out_of_memory(caught.value)
+    assert is_out_of_memory(MemoryError())
+    assert not is_out_of_memory(RuntimeError("shapes differ"))
