@@ -101,6 +101,9 @@ def statistics(answers: Answers, folds: NDArray | None = None) -> dict[str, floa
     return scores
 
 
+FEW = 20  # patients, below which a bootstrap promises more than it knows
+
+
 def score(
     answers: Answers, types: list[str], resamples: int = 1000, seed: int = 0, folds: NDArray | None = None
 ) -> dict[str, Any]:
@@ -135,6 +138,8 @@ def score(
         if absent and task in ("type", "grade_end2end"):
             kind = "type" if task == "type" else "grade"
             notes.append(f"{kind} {', '.join(absent)} does not occur among the test patients: left out of the averages")
+    if len(answers) < FEW:
+        notes.append(f"{len(answers)} patients are few: the intervals are rough, and rather too narrow")
     return {
         "patients": len(answers),
         "notes": notes,
