@@ -14,13 +14,12 @@ import resource
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 import torch
+from measure import alternate, report, timed, trainer_steps
 from monai.bundle import ConfigWorkflow
 from PIL import Image
 from torch import nn
@@ -85,43 +84,6 @@ def workflow(data: Path, output: Path, *overrides: str, **options: object) -> Co
     return made
 
 
-def timed(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def alternate(rounds: int, *works: Callable[[], object]) -> list[float]:
-    """Medians of the seconds of each work, done in turns; the first round warms up and does not count."""
-    seconds = [[timed(work) for work in works] for _ in range(rounds + 1)][1:]
-    return [median(column) for column in zip(*seconds, strict=True)]
-
-
-def trainer_steps(made: ConfigWorkflow, loader: object, count: int) -> Callable[[], None]:
-    """``count`` steps of the bundle's own trainer over a loader, without validation and bookkeeping."""
-    trainer = made.parser.get_parsed_content("train#trainer")
-
-    def steps() -> None:
-        batches = iter(loader)
-        for _ in range(count):
-            trainer._iteration(trainer, next(batches))
-
-    return steps
-
-
-def report(name: str, ours: float, reference: float, target: float, unit: str, *, most: bool) -> bool:
-    """Print a line; ``most``: the ratio reference / ours must be at least the target, else ours / reference at most."""
-    ratio = reference / ours if most else ours / reference
-    good = ratio >= target if most else ratio <= target
-    sign = ">=" if most else "<="
-    print(
-        f"{name}: ours {ours:.4g} {unit}, reference {reference:.4g} {unit}, ratio {ratio:.2f}, "
-        f"target {sign} {target} {'met' if good else 'MISSED'}",
-        flush=True,
-    )
-    return good
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("patients", type=Path)
@@ -131,7 +93,7 @@ def main() -> int:
     results = []
     with tempfile.TemporaryDirectory() as temporary:
         output = Path(temporary)
-        made = workflow(arguments.patients, output / "ours")
+        made = workflow(arguments.patients, output / "ours", "seed_cnn", batch_size=BATCH)  # the same network
         datalist = made.parser.get_parsed_content("datalist")
         samples = datalist.samples("training")
         loader = made.parser.get_parsed_content("train#dataloader")
@@ -148,7 +110,14 @@ def main() -> int:
         results.append(report("training against a plain loop", ours, reference, 3.5, "s", most=True))
         results.append(report("training against tensors in memory", ours, in_memory, 1.15, "s", most=False))
 
-        frozen = workflow(arguments.patients, output / "frozen", "frozen", cache_dir=str(output / "ours/cache"))
+        frozen = workflow(
+            arguments.patients,
+            output / "frozen",
+            "seed_cnn",
+            "frozen",
+            batch_size=BATCH,
+            cache_dir=str(output / "ours/cache"),
+        )
         frozen_loader = frozen.parser.get_parsed_content("train#dataloader")
         few = min(steps, len(frozen_loader))
         ours, reference = alternate(rounds, trainer_steps(frozen, frozen_loader, few), trainer_steps(made, loader, few))
@@ -160,8 +129,9 @@ def main() -> int:
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
         results.append(report("peak memory of decoding and an epoch", peak, 1.0, 3.0, "GB", most=False))
 
+        brainmri = Path(sys.executable).with_name("brainmri")
         started = [
-            timed(lambda: subprocess.run(["brainmri", "--help"], check=True, capture_output=True)) for _ in range(5)
+            timed(lambda: subprocess.run([brainmri, "--help"], check=True, capture_output=True)) for _ in range(5)
         ]
         results.append(report("brainmri --help", median(started), 1.0, 0.5, "s", most=False))
         print(json.dumps({"precision": made.parser.get_parsed_content("run_folder").precision}))

@@ -1,0 +1,48 @@
+"""What the benchmarks share: both sides in turns, medians, and a line for each figure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from statistics import median
+
+from monai.bundle import ConfigWorkflow
+
+__all__ = ["alternate", "report", "timed", "trainer_steps"]
+
+
+def timed(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def alternate(rounds: int, *works: Callable[[], object]) -> list[float]:
+    """Medians of the seconds of each work, done in turns; the first round warms up and does not count."""
+    seconds = [[timed(work) for work in works] for _ in range(rounds + 1)][1:]
+    return [median(column) for column in zip(*seconds, strict=True)]
+
+
+def trainer_steps(made: ConfigWorkflow, loader: object, count: int) -> Callable[[], None]:
+    """``count`` steps of the bundle's own trainer over a loader, without validation and bookkeeping."""
+    trainer = made.parser.get_parsed_content("train#trainer")
+
+    def steps() -> None:
+        batches = iter(loader)
+        for _ in range(count):
+            trainer._iteration(trainer, next(batches))
+
+    return steps
+
+
+def report(name: str, ours: float, reference: float, target: float, unit: str, *, most: bool) -> bool:
+    """Print a line; ``most``: the ratio reference / ours must be at least the target, else ours / reference at most."""
+    ratio = reference / ours if most else ours / reference
+    good = ratio >= target if most else ratio <= target
+    sign = ">=" if most else "<="
+    print(
+        f"{name}: ours {ours:.4g} {unit}, reference {reference:.4g} {unit}, ratio {ratio:.2f}, "
+        f"target {sign} {target} {'met' if good else 'MISSED'}",
+        flush=True,
+    )
+    return good
