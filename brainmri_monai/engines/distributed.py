@@ -9,12 +9,17 @@ from typing import Any
 
 import torch.distributed as dist
 
-__all__ = ["gather", "is_main_process", "main_process_first", "rank"]
+__all__ = ["gather", "is_main_process", "main_process_first", "processes", "rank"]
 
 
 def rank() -> int:
     """Number of this process among those of the run; 0 when it is the only one."""
     return dist.get_rank() if dist.is_initialized() else 0
+
+
+def processes() -> int:
+    """How many processes the run has."""
+    return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def is_main_process() -> bool:

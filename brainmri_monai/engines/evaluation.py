@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -61,9 +60,7 @@ class TwoStepEvaluation:
     @property
     def folder(self) -> Path:
         """Where the results go: the run's folder, or for an external test one below it."""
-        if not self.external:
-            return self.run.path
-        return self.run.path / "external" / re.sub(r"[^\w.-]+", "_", self.datalist.root.name)
+        return self.run.results(self.datalist)
 
     def calibrate(self) -> None:
         """Fit the temperatures on the validation patients and save them with the weights.

@@ -14,6 +14,7 @@ import torch
 from torch.utils.data import IterableDataset
 
 from brainmri_monai.data.datalist import Datalist, digest_of, entry, excluded
+from brainmri_monai.data.leaks import refuse_leak
 from brainmri_monai.data.patients import Patient, PatientSet, Problem, find_cases, find_patients
 from brainmri_monai.data.splits import holdout, kfold, require_classes, require_folds
 from brainmri_monai.data.stack import ImageError
@@ -116,7 +117,7 @@ def tested_patients(run: RunFolder, dataset_dir: str | Path, store: ArrayStore, 
             "Bring them back, or give another labelled data set with --dataset_dir as an external test."
         )
     used = datalist.parts["training"] + datalist.parts["validation"]
-    _refuse_leak(entries, used, found.root)
+    refuse_leak(entries, used, found.root)
     external = replace(datalist, root=found.root, layout=found.layout, excluded=excluded(problems))
     external.parts = {"training": [], "validation": [], "test": entries}
     external.split = {"method": "external", "notes": [f"external test set {found.root}"]}
@@ -203,19 +204,6 @@ def _require_plain_names(types: Iterable[str]) -> None:
                 f"the type '{name}' looks like a grade, and its column in the predictions could not be told apart.\n"
                 "Rename the type."
             )
-
-
-def _refuse_leak(entries: Iterable[dict[str, Any]], used: Iterable[dict[str, Any]], root: Path) -> None:
-    patients = {e["patient"] for e in used}
-    images = {digest for e in used for digest in e["digests"]}
-    for e in entries:
-        if e["patient"] in patients:
-            what = f"patient {e['patient']} of {root} was among the patients that the run was trained on"
-        elif not images.isdisjoint(e["digests"]):
-            what = f"patient {e['patient']} of {root} has an image that the run was trained on"
-        else:
-            continue
-        raise BrainMRIError(f"{what}: a test on known patients says nothing.\nTake such patients out of --dataset_dir.")
 
 
 def reason(error: BaseException) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -28,12 +29,13 @@ __all__ = ["RunFolder", "default_output_dir"]
 # a resumed run may change these: where things lie, how long to train, and what follows from the data
 FREE_OPTIONS = {"bundle_root", "dataset_dir", "output_dir", "ckpt_dir", "cache_dir", "epochs", "fresh"}
 FREE_OPTIONS |= {"device", "types", "regions", "imports", "_meta_"}
-SHARED = ("image_size", "spacing", "dropout", "network_def")  # an inference takes them from the training
+# an inference takes these from the training
+SHARED = ("image_size", "spacing", "divisible", "roi_size", "overlap", "dropout", "network_def")
 PACKAGES = ("torch", "monai", "numpy", "pytorch-ignite", "scikit-learn", "pillow", "nibabel", "itk")
 COPIED = ("evaluate.json", "fast.json", "multi_gpu_train.json", "multi_gpu_evaluate.json", "logging.conf")
 COPIED = (*(f"configs/{name}" for name in COPIED), "LICENSE")
 LEFT_BY_A_RUN = ("run.json", "datalist.json", "history.json", "metrics_test.json", "test_predictions.csv")
-LEFT_BY_A_RUN += ("attention.csv", "report.html", "figures", "events", "external", "inference")
+LEFT_BY_A_RUN += ("attention.csv", "segmentations", "report.html", "figures", "events", "external", "inference")
 WEIGHTS = ("model.pt", "last.pt", "model.ts")
 
 
@@ -118,6 +120,12 @@ class RunFolder:
     def best(self) -> Path:
         """The best weights, a plain state dict."""
         return self.ckpt_dir / "model.pt"
+
+    def results(self, datalist: Datalist) -> Path:
+        """Where an evaluation of this run on a datalist writes: here, or for an external test into a folder below."""
+        if datalist.split["method"] != "external":
+            return self.path
+        return self.path / "external" / re.sub(r"[^\w.-]+", "_", datalist.root.name)
 
     @property
     def is_finished(self) -> bool:

@@ -40,6 +40,7 @@ class Segmentation:
             most suspicious voxel.
         intervals: region → least and greatest volume in ml among the members of an ensemble or flips.
         entropy: H W D, float32, mean over the regions of the entropy of the probability, in nats.
+        probabilities: R h w d, on the grid of ``image``.
     """
 
     id: str
@@ -49,6 +50,7 @@ class Segmentation:
     confidence: float
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     entropy: NDArray | None = None
+    probabilities: Tensor | None = None
 
 
 class VolumePrediction:
@@ -87,8 +89,13 @@ class VolumePrediction:
         axes = (2, 3, 4)
         self.flips = [*chain.from_iterable(combinations(axes, n) for n in range(4))] if flips else [()]
         self.uncertainty = uncertainty
-        minimum = [getattr(network, "minimum_ml", torch.zeros(len(regions))).cpu() for network in networks]
-        self.minimum_ml = torch.stack(minimum).mean(dim=0).tolist()
+
+    @property
+    def minimum_ml(self) -> list[float]:
+        """R, the size of the smallest component of each region that counts, as fitted for the networks."""
+        nothing = torch.zeros(len(self.regions))
+        minima = [getattr(network, "minimum_ml", nothing).cpu() for network in self.networks]
+        return torch.stack(minima).mean(dim=0).tolist()
 
     def __call__(self, engine: Engine, batch: list[dict[str, Any]]) -> list[Segmentation]:
         (sample,) = batch
@@ -130,6 +137,7 @@ class VolumePrediction:
             confidence=confidence(whole),
             intervals={name: _interval([*volumes, found], name) for name in self.regions} if self.uncertainty else {},
             entropy=entropy,
+            probabilities=mean,
         )
 
     def members(self, image: Tensor) -> Iterator[Tensor]:

@@ -21,7 +21,7 @@ from brainmri_monai.files import replacing
 from brainmri_monai.metrics.table import write_table
 from brainmri_monai.transforms.volumes import REGIONS
 
-__all__ = ["SaveVolumes"]
+__all__ = ["SaveVolumes", "write_like"]
 
 SEGMENTATION, ENTROPY, PICTURE = "_seg.nii.gz", "_entropy.nii.gz", "_overlay.png"
 
@@ -75,10 +75,10 @@ class SaveVolumes:
         case, results = self.cases.cases[answer.id], self.cases.results
         results.clear(case)
         label = from_portable(answer.label, self.convention) if self.convention else answer.label
-        _write_like(case, label, results.path(case, SEGMENTATION))
+        write_like(case, label, results.path(case, SEGMENTATION))
         files = [SEGMENTATION]
         if answer.entropy is not None:
-            _write_like(case, answer.entropy, results.path(case, ENTROPY))
+            write_like(case, answer.entropy, results.path(case, ENTROPY))
             files.append(ENTROPY)
         row = self._row(answer)
         if self.draw is not None:
@@ -147,8 +147,8 @@ def _portable(sample: dict[str, Any], output: dict[str, Any], regions: list[str]
     )
 
 
-def _write_like(case: Case, volume: NDArray, path: Path) -> None:
-    """Write a volume H W D with the affine and header of the case's first file."""
+def write_like(case: Case, volume: NDArray, path: Path) -> None:
+    """Write a volume H W D with the affine and header of the case's first file, atomically."""
     import nibabel as nib
 
     reference = nib.load(case.files[0])

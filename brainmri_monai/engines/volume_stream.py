@@ -16,7 +16,7 @@ from brainmri_monai.engines.patients import reason
 from brainmri_monai.engines.volume_results import VolumeResults
 from brainmri_monai.errors import BrainMRIError
 
-__all__ = ["VolumeStream"]
+__all__ = ["VolumeStream", "read_sample"]
 
 
 class VolumeStream(IterableDataset):
@@ -69,25 +69,31 @@ class VolumeStream(IterableDataset):
                     self.finished[case.id] = answer
                     continue
                 self.started[case.id] = time.perf_counter()
-                yield self._read(case)
+                yield read_sample(case, self.transform)
             except Exception as error:  # whatever a reader or a transform raises, the next case is another one
                 self.failed[case.id] = reason(error)
 
-    def _read(self, case: Case) -> dict[str, Any]:
-        headers = {file: open_volume(file, case.channels) for file in case.files}
-        error = next(grid_errors(headers), None)  # told here, before memory is taken
-        if error is not None:
-            raise error
-        files = [str(file) for file in case.files]
-        sample = {"id": case.id, "image": files[0] if len(files) == 1 else files, "case": case}
-        if case.modalities != MODALITIES:
-            there = case.modalities
-            sample["channels"] = [there.index(name) if name in there else len(there) for name in MODALITIES]
-        sample = self.transform(sample)
-        sample.pop("channels", None)
-        sample.pop("case", None)
-        _check(sample["image"], case)
-        return sample
+
+def read_sample(case: Case, transform: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+    """A case → ``id`` and ``image``, as :class:`VolumeStream` has them.
+
+    Raises:
+        BrainMRIError: when the case cannot be read, or holds what a network has no answer to.
+    """
+    headers = {file: open_volume(file, case.channels) for file in case.files}
+    error = next(grid_errors(headers), None)  # told here, before memory is taken
+    if error is not None:
+        raise error
+    files = [str(file) for file in case.files]
+    sample = {"id": case.id, "image": files[0] if len(files) == 1 else files, "case": case}
+    if case.modalities != MODALITIES:
+        there = case.modalities
+        sample["channels"] = [there.index(name) if name in there else len(there) for name in MODALITIES]
+    sample = transform(sample)
+    sample.pop("channels", None)
+    sample.pop("case", None)
+    _check(sample["image"], case)
+    return sample
 
 
 def _check(image: Any, case: Case) -> None:

@@ -3,5 +3,16 @@
 from brainmri_monai.report.drawing import draw_answers, log_options, report_run
 from brainmri_monai.report.figures import plot_overlay
 from brainmri_monai.report.page import write_comparison_report, write_report
+from brainmri_monai.report.volume_page import write_volume_report
+from brainmri_monai.report.volumes import report_volumes
 
-__all__ = ["draw_answers", "log_options", "plot_overlay", "report_run", "write_comparison_report", "write_report"]
+__all__ = [
+    "draw_answers",
+    "log_options",
+    "plot_overlay",
+    "report_run",
+    "report_volumes",
+    "write_comparison_report",
+    "write_report",
+    "write_volume_report",
+]

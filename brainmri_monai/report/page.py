@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from brainmri_monai.files import write_text
 from brainmri_monai.report.embed import Picture, embed
 from brainmri_monai.report.figures import attention_path, plot_comparison
 from brainmri_monai.report.reading import RunFiles, read_json, read_run
+from brainmri_monai.report.rendering import interval, render
 
 __all__ = ["write_comparison_report", "write_report"]
 
@@ -56,8 +55,10 @@ def write_report(output_dir: str | Path, *, mistakes: int = 6, attention_figures
     files = read_run(output_dir)
     cases = _cases(files, attention_figures)
     wrong = [case for case in cases if case["verdict"] == "wrong type"]
-    page = _render(
+    page = render(
         "run.html.j2",
+        METRICS=METRICS,
+        task_name=_task_name,
         files=files,
         run=files.run,
         metrics=files.metrics,
@@ -92,52 +93,8 @@ def write_comparison_report(folder: str | Path) -> Path:
     plot_comparison(comparison, figure)
     alt = "Each metric of each run with its interval, and the differences to the first run; the table has the numbers"
     path = folder / "report.html"
-    write_text(path, _render("comparison.html.j2", comparison=comparison, figure=embed(figure, alt)))
+    write_text(path, render("comparison.html.j2", comparison=comparison, figure=embed(figure, alt)))
     return path
-
-
-def _render(template: str, **context: Any) -> str:
-    from jinja2 import ChainableUndefined, Environment, PackageLoader
-
-    environment = Environment(
-        loader=PackageLoader("brainmri_monai.report"),
-        autoescape=True,
-        undefined=ChainableUndefined,  # a run of another version may lack a field: its place stays empty
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(number=_number, interval=_interval, duration=_duration, moment=_moment)
-    environment.globals.update(METRICS=METRICS, PARTS=PARTS, task_name=_task_name)
-    return environment.get_template(template).render(**context)
-
-
-def _number(value: Any, digits: int = 2) -> str:
-    """A dash stands for a number that does not exist."""
-    if not isinstance(value, int | float) or not math.isfinite(value):
-        return "–"
-    return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
-
-
-def _interval(entry: Mapping[str, float] | None) -> str:
-    if not entry:
-        return "–"
-    text = _number(entry.get("value"))
-    return text if entry.get("low") is None else f"{text} ({_number(entry['low'])} to {_number(entry['high'])})"
-
-
-def _moment(text: str) -> str:
-    """An ISO time to the minute."""
-    try:
-        return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M %Z").strip()
-    except ValueError:
-        return text
-
-
-def _duration(seconds: float) -> str:
-    """Two units at most: 42 s, 3 min 5 s, 2 h 7 min."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _task_name(task: str) -> str:
@@ -169,7 +126,7 @@ def _figures(files: RunFiles) -> dict[str, Picture]:
         alt = f"{kinds.get(kind, kind.capitalize())}, {_task_name(task)}" if task else path.stem.capitalize()
         if kind in measures and task in tasks and "folds" not in files.metrics:  # their curves pool what is averaged
             key, name = measures[kind]
-            alt += f": {name} {_interval(tasks[task].get(key))}"
+            alt += f": {name} {interval(tasks[task].get(key))}"
         if kind == "cm" and task in tasks:
             alt += ": " + ", ".join(_right_of_class(tasks[task]))
         pictures[path.stem] = embed(path, alt)

@@ -3,7 +3,15 @@
 from brainmri_monai.transforms.case_reading import ReadCased
 from brainmri_monai.transforms.components import drop_small_components
 from brainmri_monai.transforms.slices import BAG_POLICIES, LoadSlicesd, SelectSlicesd, prepare_slices
-from brainmri_monai.transforms.volumes import LoadCased, LoadPatchd, ModalityDropoutd, ToRegionsd, prepare_case
+from brainmri_monai.transforms.volumes import (
+    LoadCased,
+    LoadPatchd,
+    ModalityDropoutd,
+    ToRegionsd,
+    prepare_case,
+    region_masks,
+    volume_preprocessing,
+)
 
 __all__ = [
     "BAG_POLICIES",
@@ -17,4 +25,6 @@ __all__ = [
     "drop_small_components",
     "prepare_case",
     "prepare_slices",
+    "region_masks",
+    "volume_preprocessing",
 ]

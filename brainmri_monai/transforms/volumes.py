@@ -34,11 +34,17 @@ __all__ = [
     "ModalityDropoutd",
     "ToRegionsd",
     "prepare_case",
+    "region_masks",
     "volume_preprocessing",
 ]
 
 REGIONS = {"TC": (1, 3), "WT": (1, 2, 3), "ET": (3,), "RC": (4,)}
 """Region → its values in the portable label map (see ``data.brats.labels.PORTABLE``)."""
+
+
+def region_masks(label: np.ndarray, regions: Sequence[str]) -> np.ndarray:
+    """A portable label map H W D → R H W D, boolean: the regions, names in ``REGIONS``."""
+    return np.stack([np.isin(label, REGIONS[region]) for region in regions])
 
 
 def volume_preprocessing(spacing: float = 1.0, label: bool = False) -> Compose:

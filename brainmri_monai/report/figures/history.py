@@ -19,8 +19,9 @@ def plot_history(history: Sequence[Mapping[str, float]], path: str | Path, *, be
 
     Args:
         history: one mapping an epoch, as in ``history.json``: ``epoch``, ``train_loss``, ``val_loss`` and scores
-            ``val_…``. Balanced accuracy and ROC AUC get a panel each, with a line for each task; where there are
-            none, the first six other scores share one. What is missing or not finite leaves a gap.
+            ``val_…``. Balanced accuracy and ROC AUC get a panel each, with a line for each task, and so does the
+            Dice of regions; where there are none, the first six other scores share one. What is missing or not finite
+            leaves a gap.
         path: the file to write.
         best_epoch: the epoch whose weights were kept; it is marked.
     """
@@ -41,7 +42,7 @@ def plot_history(history: Sequence[Mapping[str, float]], path: str | Path, *, be
             axes.plot(epochs, values, linewidth=1.6, marker=marker, markersize=3, label=name, **look_of.get(name, look))
         if best_epoch is not None:
             axes.axvline(best_epoch, color=style.INK, linewidth=1, linestyle=(0, (4, 3)), label="best epoch")
-        if title in MEASURES.values():
+        if title in (*MEASURES.values(), "Dice"):
             axes.set_ylim(-0.02, 1.02)
         axes.set_xlim(min(epochs) - 0.5, max(epochs) + 0.5)
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
@@ -59,6 +60,9 @@ def _panels(history: Sequence[Mapping[str, float]]) -> dict[str, dict[str, str]]
         of_tasks = {name: key for name, key in scores.items() if name.endswith(measure)}
         if of_tasks:
             panels[title] = {_words(name.removesuffix(measure)) or title: key for name, key in of_tasks.items()}
+    of_regions = {name.removeprefix("dice_").upper(): key for name, key in scores.items() if name.startswith("dice_")}
+    if of_regions and "dice" in scores:
+        panels["Dice"] = of_regions | {"mean": scores["dice"]}
     if len(panels) == 1 and scores:
         panels["Validation"] = {_words(name): key for name, key in list(scores.items())[:6]}
     return panels

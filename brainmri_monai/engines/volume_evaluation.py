@@ -1,0 +1,193 @@
+"""From a network trained on volumes to calibrated weights, a table of its scores, and their summary."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from monai.engines import Evaluator
+
+from brainmri_monai.data.brats.datalist import CaseList
+from brainmri_monai.engines.distributed import is_main_process
+from brainmri_monai.engines.run_folder import RunFolder
+from brainmri_monai.engines.volume_calibration import VolumeCalibration
+from brainmri_monai.engines.volume_scores import VolumeScores
+from brainmri_monai.engines.weights import save
+from brainmri_monai.errors import BrainMRIError
+from brainmri_monai.files import write_json
+from brainmri_monai.metrics.cohort import cohort_error, summarise
+from brainmri_monai.metrics.table import write_table
+
+__all__ = ["VolumeEvaluation"]
+
+
+class VolumeEvaluation:
+    """Fit the network's buffers on the validation cases, score the test cases, and write what came out.
+
+    Args:
+        run: the folder of the finished run.
+        datalist: of the run, or of an external test (see ``engines.tested_cases``).
+        calibrator: runs over the validation cases.
+        calibration: attached to it.
+        evaluator: runs over the test cases.
+        scores: attached to it.
+        resamples: of the bootstrap over patients.
+        seed: of the bootstrap.
+    """
+
+    def __init__(
+        self,
+        run: RunFolder,
+        datalist: CaseList,
+        calibrator: Evaluator,
+        calibration: VolumeCalibration,
+        evaluator: Evaluator,
+        scores: VolumeScores,
+        resamples: int = 1000,
+        seed: int = 0,
+    ) -> None:
+        self.run = run
+        self.datalist = datalist
+        self.calibrator = calibrator
+        self.calibration = calibration
+        self.evaluator = evaluator
+        self.scores = scores
+        self.resamples = resamples
+        self.seed = seed
+        self.external = datalist.split["method"] == "external"
+        self.fitted_on = 0
+
+    @property
+    def folder(self) -> Path:
+        """Where the results go: the run's folder, or for an external test one below it."""
+        return self.run.results(self.datalist)
+
+    def calibrate(self) -> None:
+        """Fit temperatures and minimum volumes on the validation cases and save them with the weights.
+
+        An external test leaves them as they are: its patients must not shape the model.
+        """
+        if self.external:
+            return
+        self.calibrator.run()
+        _tell(self.calibration.cases.all_failed())
+        self.fitted_on = self.calibration.fit()
+        if is_main_process():
+            save(self.calibration.network.state_dict(), self.run.best)
+
+    def test(self) -> None:
+        """Score the test cases; write their label maps, ``test_predictions.csv`` and ``metrics_test.json``.
+
+        Raises:
+            BrainMRIError: when no case could be scored.
+        """
+        self.evaluator.run()
+        seen, failed = self.scores.all_seen(), self.scores.cases.all_failed()
+        _tell(failed)
+        if not seen:
+            first = next(iter(failed.items()), ("the test part", "it is empty"))
+            raise BrainMRIError(f"none of the {len(failed)} cases could be scored; {first[0]}: {first[1]}.")
+        if not is_main_process():
+            return
+        table = pd.DataFrame([one["row"] for one in seen])
+        metrics = self.summary(table, np.stack([one["bins"] for one in seen]), failed)
+        write_table(table, self.folder / "test_predictions.csv")
+        write_json(self.folder / "metrics_test.json", metrics)
+        if self.external:
+            self.datalist.save(self.folder / "datalist.json")
+            write_json(self.folder / "run.json", self.run.record)
+        print(f"tested {metrics['cases']} cases of {metrics['patients']} patients: {self.folder / 'metrics_test.json'}")
+        print(short_table(metrics))
+        for note in metrics["notes"]:
+            print(f"note: {note}")
+
+    def summary(self, table: pd.DataFrame, bins: np.ndarray, failed: Mapping[str, str]) -> dict[str, Any]:
+        """What ``metrics_test.json`` holds.
+
+        Args:
+            table: one row a case.
+            bins: n R 3 BINS, of each case (see ``metrics.reliability``).
+            failed: case → reason.
+        """
+        regions, patients = self.datalist.types, list(table["patient"])
+        of_region = {region: f"_{region.lower()}" for region in regions}
+        names = [name for name in table if name == "dice_mean" or name.endswith(tuple(of_region.values()))]
+        found = summarise({name: table[name] for name in names}, patients, self.resamples, self.seed)
+        network = self.calibration.network
+        errors = cohort_error(bins, patients, regions, self.resamples, self.seed)
+        return {
+            "patients": len(set(patients)),
+            "cases": len(table),
+            "external": self.external,
+            "convention": self.datalist.layout,
+            "regions": regions,
+            "notes": self._notes(table, failed) + self.datalist.split["notes"],
+            "failed": dict(failed),
+            "dice_mean": found["dice_mean"],
+            "scores": {
+                region: {name.removesuffix(end): found[name] for name in names if name.endswith(end)}
+                for region, end in of_region.items()
+            },
+            "calibration": {
+                "fitted_on": self.fitted_on,
+                "temperature": dict(zip(regions, network.temperature.tolist(), strict=True)),
+                "minimum_ml": dict(zip(regions, [round(ml, 6) for ml in network.minimum_ml.tolist()], strict=True)),
+                "ece": errors,
+                "bins": {region: _bins(bins[:, r].sum(axis=0)) for r, region in enumerate(regions)},
+            },
+        }
+
+    def _notes(self, table: pd.DataFrame, failed: Mapping[str, str]) -> list[str]:
+        notes = []
+        for region in self.datalist.types:
+            absent = int((table[f"true_volume_ml_{region.lower()}"] == 0).sum())
+            if absent:
+                notes.append(
+                    f"{absent} of {len(table)} cases have no {region}: as in the challenge, such a case scores Dice 1 "
+                    "and HD95 0 where none was predicted, else Dice 0 and as HD95 the diagonal of the volume"
+                )
+        if table.filter(regex="^lesionwise_dice_brats2025_").isna().any(axis=None):
+            notes.append("brats2025 leaves out a case in which a region is neither there nor found")
+        if failed:
+            notes.append(f"{len(failed)} of {len(table) + len(failed)} cases failed and are not in the scores")
+        return notes
+
+
+def short_table(metrics: Mapping[str, Any]) -> str:
+    """The mean of the main scores with their intervals, one line a region."""
+    known = next(iter(metrics["scores"].values()))
+    versions = [name for name in known if re.fullmatch(r"lesionwise_dice_brats\d+", name)]
+    names = {"dice": "Dice", "hd95": "HD95 (mm)", "sensitivity": "sensitivity", "specificity": "specificity"}
+    names |= {name: f"lesion-wise Dice {name.rpartition('_')[2]}" for name in versions}
+    lines = []
+    for name, title in names.items():
+        cells = [f"{region} {_interval(of[name]['mean'])}" for region, of in metrics["scores"].items()]
+        lines.append(f"  {title:28}" + "   ".join(f"{cell:26}" for cell in cells).rstrip())
+    return "\n".join(lines)
+
+
+def _interval(entry: Mapping[str, float | None]) -> str:
+    if entry["value"] is None:
+        return "undefined"
+    digits = 1 if abs(entry["value"]) >= 2 else 3
+    low, high = entry["low"], entry["high"]
+    return f"{entry['value']:.{digits}f}" + (f" [{low:.{digits}f}, {high:.{digits}f}]" if low is not None else "")
+
+
+def _bins(counts: np.ndarray) -> list[dict[str, float | None]]:
+    """Of each bin the number of voxels, their mean probability, and the share of them that is true."""
+    return [
+        {"voxels": int(n), "probability": p / n if n else None, "share": t / n if n else None}
+        for n, p, t in counts.T.tolist()
+    ]
+
+
+def _tell(failed: Mapping[str, str]) -> None:
+    if is_main_process():
+        for case, why in failed.items():
+            print(f"failed: {case}: {why}", file=sys.stderr)
