@@ -145,7 +145,7 @@ class ZooTraining:
         while done < count:
             for batch in self.loader:
                 self.optimizer.zero_grad()
-                self.loss(self.network(batch["image"]), batch["label"]).backward()
+                self.loss(self.network(batch["image"]), batch["label"].float()).backward()
                 self.optimizer.step()
                 done += 1
                 if done == count:
