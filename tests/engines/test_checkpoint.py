@@ -91,7 +91,7 @@ def test_a_row_of_the_history_by_hand(tmp_path):
     assert first["val_type_roc_auc_macro"] is None
     assert second["val_type_roc_auc_macro"] == 0.75
     assert (first["lr"], second["lr"]) == (1.0, 0.5)
-    assert training.record.sums["slices"] == 6  # three bags of two slices and one that is padding
+    assert training.record.sums["samples"] == 6  # three bags of two slices and one that is padding
 
 
 def test_it_stops_when_nothing_got_better_for_a_while(tmp_path):

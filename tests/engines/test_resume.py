@@ -154,7 +154,7 @@ def test_run_that_stopped_early_stays_so(cohort, launch_training, tmp_path, caps
 
 
 def test_other_options_do_not_resume(uninterrupted, cohort, launch_training):
-    with pytest.raises(BrainMRIError, match=r"a run with lr = 0\.001, and now it is 0\.5") as error:
+    with pytest.raises(BrainMRIError, match=r"a run with lr = 0\.0005, and now it is 0\.5") as error:
         launch_training(cohort, uninterrupted, epochs=EPOCHS, lr=0.5)
     assert "--fresh" in str(error.value)
     assert str(error.value).count("\n") <= 2
