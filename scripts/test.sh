@@ -10,4 +10,5 @@ source "$(dirname "$0")/environment.sh"
 ruff format --check .
 ruff check .
 lint-imports --no-logo
-python -m pytest "$@"
+# one process a core, and one thread in each
+OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal "$@"
