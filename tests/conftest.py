@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
@@ -75,6 +76,40 @@ def write_cohort() -> Callable[..., Path]:
 def cohort(tmp_path_factory) -> Path:
     """24 patients of three types, each of two grades, with five slices each."""
     return _write_cohort(tmp_path_factory.mktemp("cohort") / "patients", COHORT)
+
+
+VOLUME = (30, 36, 28)
+VOLUME_CASES = [(grade, site) for grade in ("HGG", "LGG") for site in ("TCIA01", "TCIA02") for _ in range(2)]
+
+
+def draw_volume(random: np.random.Generator, enhancing: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """4 H W D, int16: a brain with a tumour of nested balls, each bright in one modality; and the label map."""
+    voxels = np.moveaxis(np.indices(VOLUME), 0, -1)
+    half = (np.array(VOLUME) - 1) / 2
+    brain = (((voxels - half) / (half - 2)) ** 2).sum(axis=-1) < 1
+    distance = np.linalg.norm(voxels - half - random.uniform(-3, 3, 3), axis=-1)
+    label = np.select([distance < (3 if enhancing else 0), distance < 5, distance < 7.5], [4, 1, 2], 0)
+    image = random.normal(100, 8, (4, *VOLUME))
+    for channel, values in ((0, (4,)), (2, (1, 4)), (3, (1, 2, 4))):
+        image[channel][np.isin(label, values)] += 150
+    return (image * brain).round().astype(np.int16), label.astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def write_volumes() -> Callable[..., Path]:
+    """Write cases as BraTS 2018 lays them out, by grade and hospital; those of low grade have no enhancing tumour."""
+
+    def write(root: Path, seed: int = 0, first: int = 1, cases: Any = VOLUME_CASES) -> Path:
+        random = np.random.default_rng(seed)
+        for number, (grade, site) in enumerate(cases, start=first):
+            folder = root / grade / f"Brats18_{site}_{number:03d}_1"
+            folder.mkdir(parents=True)
+            image, label = draw_volume(random, grade == "HGG")
+            for word, volume in zip(("t1ce", "t1", "t2", "flair", "seg"), (*image, label), strict=True):
+                nib.save(nib.Nifti1Image(volume, np.diag([-1, -1, 1, 1])), folder / f"{folder.name}_{word}.nii.gz")
+        return root
+
+    return write
 
 
 @pytest.fixture(scope="session")

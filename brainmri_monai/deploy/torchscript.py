@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from monai.bundle import ConfigParser, ckpt_export
+from torch import nn
 
 from brainmri_monai.engines.launch import unwrapped
 from brainmri_monai.engines.run_folder import default_output_dir
@@ -12,11 +14,14 @@ from brainmri_monai.engines.weights import load_network
 
 __all__ = ["export"]
 
+WINDOW = 4  # times what the sides must be divisible by: enough for the norms of the deepest level
+
 
 def export(root: Path, output_dir: str | Path | None = None) -> Path:
-    """Script the network of a bundle with its best weights, the configuration and metadata inside.
+    """Export the network of a bundle with its best weights, the configuration and metadata inside.
 
-    MONAI Deploy finds these by the file's name: do not rename ``model.ts``.
+    It is scripted; a 3D network that cannot be is traced, and what that means for its windows is printed. MONAI Deploy
+    finds configuration and metadata by the file's name: do not rename ``model.ts``.
 
     Args:
         root: the bundle or the finished run.
@@ -26,25 +31,63 @@ def export(root: Path, output_dir: str | Path | None = None) -> Path:
         The path of ``model.ts``.
 
     Raises:
-        BrainMRIError: when there are no weights or those of another network, or the network cannot be scripted.
+        BrainMRIError: when there are no weights or those of another network, or the network cannot be exported.
     """
     path = Path(output_dir or default_output_dir(root, "models")) / "model.ts"
     config = root / "configs/inference.json"
     parser = ConfigParser()
     parser.read_config(str(config))
+    parser.read_meta(str(root / "configs/metadata.json"))
     parser["bundle_root"] = str(root)
     try:
         weights = Path(parser.get_parsed_content("ckpt_dir")) / "model.pt"
-        load_network(parser.get_parsed_content("network_def"), weights)  # says what is wrong with them
+        network = load_network(parser.get_parsed_content("network_def"), weights)  # says what is wrong with them
         path.parent.mkdir(parents=True, exist_ok=True)
-        ckpt_export(
-            net_id="network_def",
-            filepath=str(path),
-            ckpt_file=str(weights),
-            meta_file=str(root / "configs/metadata.json"),
-            config_file=str(config),
-        )
+        files = {
+            "ckpt_file": str(weights),
+            "meta_file": str(root / "configs/metadata.json"),
+            "config_file": str(config),
+        }
+        window = _window(parser)
+        reason = _cannot_be_scripted(network) if window else None
+        if reason is None:
+            ckpt_export(net_id="network_def", filepath=str(path), **files)
+        else:
+            channels = parser["_meta_#network_data_format#inputs#image#num_channels"]
+            shape = [1, channels, *window]
+            ckpt_export(net_id="network_def", filepath=str(path), use_trace=True, input_shape=shape, **files)
+            print(f"note: {type(network.body).__name__} cannot be scripted ({reason}), so it was traced")
+            if not _takes_other_windows(path, network.eval(), shape, parser.get_parsed_content("divisible")):
+                print(f"note: it takes windows of {'×'.join(map(str, window))} voxels alone: infer with this roi_size")
     except Exception as error:
         raise unwrapped(error, [config]) from error
     print(f"exported: {path}")
     return path
+
+
+def _window(parser: ConfigParser) -> list[int] | None:
+    """On which a network of volumes is traced: that of the inference, or a small one; None for other networks."""
+    if "divisible" not in parser or "roi_size" not in parser:
+        return None
+    smallest = WINDOW * parser.get_parsed_content("divisible")
+    return [side if side > 0 else smallest for side in parser.get_parsed_content("roi_size")]
+
+
+def _cannot_be_scripted(network: nn.Module) -> str | None:
+    """The reason, in a few words; None when it can be."""
+    try:
+        torch.jit.script(network.eval())
+    except Exception as error:  # the compiler raises what it likes
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        return (lines[0] if lines else type(error).__name__).rstrip(":. ")[:100]
+    return None
+
+
+def _takes_other_windows(path: Path, network: nn.Module, shape: list[int], step: int) -> bool:
+    """Whether the traced network answers as the eager one does on a window of another size, too."""
+    image = torch.rand([*shape[:2], shape[2] + step, *shape[3:]], generator=torch.Generator().manual_seed(0))
+    try:
+        with torch.no_grad():
+            return torch.allclose(torch.jit.load(path)(image), network(image), atol=1e-3)
+    except RuntimeError:  # a size that the trace took for a constant
+        return False

@@ -20,6 +20,7 @@ from brainmri_monai.engines.volume_scores import VolumeScores
 from brainmri_monai.engines.weights import save
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.files import write_json
+from brainmri_monai.metrics.bootstrap import note_of_few
 from brainmri_monai.metrics.cohort import cohort_error, summarise
 from brainmri_monai.metrics.table import write_table
 
@@ -143,7 +144,7 @@ class VolumeEvaluation:
         }
 
     def _notes(self, table: pd.DataFrame, failed: Mapping[str, str]) -> list[str]:
-        notes = []
+        notes = note_of_few(table["patient"].nunique())
         for region in self.datalist.types:
             absent = int((table[f"true_volume_ml_{region.lower()}"] == 0).sum())
             if absent:

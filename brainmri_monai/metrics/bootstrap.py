@@ -8,7 +8,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Statistics", "bootstrap", "paired_bootstrap"]
+__all__ = ["Statistics", "bootstrap", "note_of_few", "paired_bootstrap"]
+
+FEW = 20  # patients, below which a bootstrap promises more than it knows
 
 Statistics = Callable[[NDArray], dict[str, float]]  # indices of patients → name → value, NaN where undefined
 
@@ -63,6 +65,15 @@ def paired_bootstrap(
         p = min(1.0, 2 * beyond / (len(drawn) + 1)) if len(drawn) else float("nan")
         result[name] = _finite(value=value[name], low=low[name], high=high[name], p=p)
     return result
+
+
+def note_of_few(patients: int) -> list[str]:
+    """What is to be said of intervals over so many patients; nothing where they are enough."""
+    if patients >= FEW:
+        return []
+    if patients == 1:
+        return ["one patient alone: the intervals say nothing"]
+    return [f"{patients} patients are few: the intervals are rough, and rather too narrow"]
 
 
 def _draw(statistics: Statistics, patients: int, resamples: int, seed: int) -> dict[str, NDArray]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from brainmri_monai.metrics.bootstrap import bootstrap
+from brainmri_monai.metrics.bootstrap import bootstrap, note_of_few
 from brainmri_monai.metrics.classification import class_scores, confusion_matrix, overall_scores
 
 __all__ = ["GRADES", "Answers", "score", "statistics"]
@@ -101,9 +101,6 @@ def statistics(answers: Answers, folds: NDArray | None = None) -> dict[str, floa
     return scores
 
 
-FEW = 20  # patients, below which a bootstrap promises more than it knows
-
-
 def score(
     answers: Answers, types: list[str], resamples: int = 1000, seed: int = 0, folds: NDArray | None = None
 ) -> dict[str, Any]:
@@ -138,8 +135,7 @@ def score(
         if absent and task in ("type", "grade_end2end"):
             kind = "type" if task == "type" else "grade"
             notes.append(f"{kind} {', '.join(absent)} does not occur among the test patients: left out of the averages")
-    if len(answers) < FEW:
-        notes.append(f"{len(answers)} patients are few: the intervals are rough, and rather too narrow")
+    notes += note_of_few(len(answers))
     return {
         "patients": len(answers),
         "notes": notes,
