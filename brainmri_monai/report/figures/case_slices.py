@@ -58,7 +58,7 @@ def plot_case_slices(
     sides = [(part.stop - part.start) * mm for part, mm in zip(box, spacing, strict=True)]  # mm
     columns = {"axial": (sides[0], sides[1]), "coronal": (sides[0], sides[2]), "sagittal": (sides[1], sides[2])}
     scale = (WIDTH - 4 * GAP) / sum(width for width, _ in columns.values())  # inches a mm
-    row = scale * max(height for _, height in columns.values()) + GAP
+    row = scale * max(height for _, height in columns.values()) + 2 * GAP
     total = TOP + row * len(truth) + BELOW
     figure = style.new_figure(WIDTH, total)
     figure.set_facecolor(BLACK)
@@ -76,7 +76,7 @@ def plot_case_slices(
         write(left + inches / 2, 0.48, where, fontsize=8.5, ha="center", color=PALE)
         for number, region in enumerate(truth):
             used = scale * height
-            bottom = total - TOP - row * number - (row + used) / 2
+            bottom = total - TOP - row * number - (row + 2 * GAP + used) / 2
             axes = figure.add_axes((left / WIDTH, bottom / total, inches / WIDTH, used / total))
             image = images[SHOWN[region]]
             masks = (truth[region], prediction[region])
