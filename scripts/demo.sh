@@ -38,4 +38,4 @@ step "export TorchScript"
 brainmri run "$runs/attention" export
 step "results"
 brainmri compare "$runs/attention" "$runs/mean" --output_dir "$runs/comparison"
-echo "report: $runs/attention/report.html"
+echo "the report of the run with attention: $runs/attention/report.html"

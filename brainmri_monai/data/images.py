@@ -36,7 +36,8 @@ def read_slices(image: str | Path | Sequence[str | Path]) -> list[np.ndarray]:
 
     Returns:
         H W 3 each, uint8 or float32 as the source has it; grey is repeated to three channels, transparency is laid
-        on black, and 16-bit values stay as they are (float32, up to 65535). Do not write into them: those of a
+        on black, and 16-bit values stay as they are (float32, up to 65535), or are scaled to 255 where other slices of
+        the list have 8 bits. Do not write into them: those of a
         volume are views.
 
     Raises:
@@ -49,7 +50,10 @@ def read_slices(image: str | Path | Sequence[str | Path]) -> list[np.ndarray]:
     """
     if isinstance(image, (str, Path)):
         return read_stack(image).slices
-    return [s for file in image for s in read_stack(file).slices]
+    stacks = [read_stack(file) for file in image]
+    if len({stack.slices[0].dtype for stack in stacks}) > 1:
+        _bring_to_one_depth(image, stacks)
+    return [s for stack in stacks for s in stack.slices]
 
 
 def read_stack(file: str | Path) -> Stack:
@@ -91,7 +95,7 @@ def _read_picture(file: Path) -> Stack:
     except Image.DecompressionBombError as error:  # far above our limit: Pillow does not even open it
         raise ImageError(
             file,
-            f"a slice has at most {MAX_PIXELS >> 20} million pixels: {reason_of(error)}",
+            f"a slice has at most {MAX_PIXELS >> 20} million pixels: {reason_of(error).rstrip('.')}",
             "Check that this is a scan, and export its slices at their own size.",
         ) from error
     except UnidentifiedImageError as error:
@@ -104,6 +108,20 @@ def _read_picture(file: Path) -> Stack:
         raise ImageError(file, f"the picture cannot be decoded: {reason_of(error)}") from error
     check_finite(file, pixels)
     return Stack([pixels], mode)
+
+
+def _bring_to_one_depth(files: Sequence[str | Path], stacks: list[Stack]) -> None:
+    """Scale 16-bit pictures to 255 where others of the patient have 8 bits: white is white in both."""
+    for file, stack in zip(files, stacks, strict=True):
+        if stack.slices[0].dtype == np.uint8:
+            continue
+        if not stack.mode.startswith("I;16"):
+            raise ImageError(
+                Path(file),
+                f"expected 8 or 16 bits as in the patient's other slices, found the mode {stack.mode!r}",
+                "Export all slices of a patient in one way.",
+            )
+        stack.slices[:] = [pixels / np.float32(257) for pixels in stack.slices]
 
 
 def _to_rgb(picture: Image.Image) -> np.ndarray:

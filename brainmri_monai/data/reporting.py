@@ -97,7 +97,7 @@ def problem_lines(problems: Sequence[Problem]) -> list[str]:
     for (severity, remedy), alike in kinds.items():
         texts = [f"{problem.where}: {problem.what}" for problem in alike[:_EXAMPLES]]
         if len(alike) > _EXAMPLES:
-            texts.append(f"and {len(alike) - _EXAMPLES} more")
+            texts.append(f"and {len(alike) - _EXAMPLES} more: --json lists all")
         lines += ["", f"{severity:<7}  {texts[0]}", *(f"{'':<9}{text}" for text in [*texts[1:], f"-> {remedy}"])]
     totals = Counter(problem.severity for problem in problems)
     counted = (

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from monai.bundle import ConfigParser, ckpt_export
@@ -11,6 +14,7 @@ from torch import nn
 from brainmri_monai.engines.launch import unwrapped
 from brainmri_monai.engines.run_folder import default_output_dir
 from brainmri_monai.engines.weights import load_network
+from brainmri_monai.files import replacing
 
 __all__ = ["export"]
 
@@ -42,7 +46,6 @@ def export(root: Path, output_dir: str | Path | None = None) -> Path:
     try:
         weights = Path(parser.get_parsed_content("ckpt_dir")) / "model.pt"
         network = load_network(parser.get_parsed_content("network_def"), weights)  # says what is wrong with them
-        path.parent.mkdir(parents=True, exist_ok=True)
         files = {
             "ckpt_file": str(weights),
             "meta_file": str(root / "configs/metadata.json"),
@@ -50,19 +53,34 @@ def export(root: Path, output_dir: str | Path | None = None) -> Path:
         }
         window = _window(parser)
         reason = _cannot_be_scripted(network) if window else None
-        if reason is None:
-            ckpt_export(net_id="network_def", filepath=str(path), **files)
-        else:
-            channels = parser["_meta_#network_data_format#inputs#image#num_channels"]
-            shape = [1, channels, *window]
-            ckpt_export(net_id="network_def", filepath=str(path), use_trace=True, input_shape=shape, **files)
-            print(f"note: {type(network.body).__name__} cannot be scripted ({reason}), so it was traced")
-            if not _takes_other_windows(path, network.eval(), shape, parser.get_parsed_content("divisible")):
-                print(f"note: it takes windows of {'×'.join(map(str, window))} voxels alone: infer with this roi_size")
+        with _same_name(path) as unfinished:
+            if reason is None:
+                ckpt_export(net_id="network_def", filepath=str(unfinished), **files)
+            else:
+                channels = parser["_meta_#network_data_format#inputs#image#num_channels"]
+                shape = [1, channels, *window]
+                ckpt_export(net_id="network_def", filepath=str(unfinished), use_trace=True, input_shape=shape, **files)
+                print(f"note: {type(network.body).__name__} cannot be scripted ({reason}), so it was traced")
+                if not _takes_other_windows(unfinished, network.eval(), shape, parser.get_parsed_content("divisible")):
+                    print(
+                        f"note: it takes windows of {'×'.join(map(str, window))} voxels alone: infer with this roi_size"
+                    )
     except Exception as error:
         raise unwrapped(error, [config]) from error
     print(f"exported: {path}")
     return path
+
+
+@contextmanager
+def _same_name(path: Path) -> Iterator[Path]:
+    """Give a file of this name in a temporary folder, which takes the place of ``path`` when the block ends well.
+
+    The name is written into the file, and must not change (see ``files.replacing``).
+    """
+    with replacing(path) as temporary, TemporaryDirectory(dir=path.parent, prefix=".") as folder:
+        unfinished = Path(folder) / path.name
+        yield unfinished
+        unfinished.replace(temporary)
 
 
 def _window(parser: ConfigParser) -> list[int] | None:

@@ -14,6 +14,7 @@ import torch
 from torch.utils.data import IterableDataset
 
 from brainmri_monai.data.datalist import Datalist, digest_of, entry, excluded
+from brainmri_monai.data.dicom import check_dicom
 from brainmri_monai.data.leaks import refuse_leak
 from brainmri_monai.data.patients import Patient, PatientSet, Problem, find_cases, find_patients
 from brainmri_monai.data.splits import holdout, kfold, require_classes, require_folds
@@ -150,6 +151,8 @@ class CaseStream(IterableDataset):
         for case in self.cases.patients:
             files = [str(file) for file in case.image]
             try:
+                if case.image[0].is_dir():
+                    check_dicom(case.image[0])  # ITK fills what is missing in silence
                 yield self.transform({"id": case.id, "image": files[0] if len(files) == 1 else files})
             except Exception as error:  # whatever a reader or a transform raises, the next case is another file
                 self.failed[case.id] = reason(error)

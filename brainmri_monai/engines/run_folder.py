@@ -276,6 +276,9 @@ class RunFolder:
             for name in COPIED:
                 if (self.bundle_root / name).exists():
                     shutil.copyfile(self.bundle_root / name, self.path / name)
+            fast = self._read("configs/fast.json")
+            if fast is not None:
+                write_json(configs / "fast.json", fast | {"precision": train["precision"]})
 
     def _metadata(self) -> dict[str, Any]:
         return json.loads((self.bundle_root / "configs/metadata.json").read_text(encoding="utf-8"))

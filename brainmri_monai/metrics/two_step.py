@@ -66,16 +66,16 @@ class Answers:
         }
 
     def all_correct(self) -> float:
-        """Share of patients with type and grade both right, the grade being that of the predicted type.
+        """Share of patients with type and grade both right, as they are answered: each the likeliest by itself.
 
         NaN when no grade is known.
         """
         known = self[self.grade_labels >= 0]
         if len(known) == 0:
             return float("nan")
-        types = known.types.argmax(axis=1)
-        grades = known.grades_given(types).argmax(axis=1)
-        return float(((types == known.type_labels) & (grades == known.grade_labels)).mean())
+        right_type = known.types.argmax(axis=1) == known.type_labels
+        right_grade = known.grades.argmax(axis=1) == known.grade_labels
+        return float((right_type & right_grade).mean())
 
 
 def statistics(answers: Answers, folds: NDArray | None = None) -> dict[str, float]:

@@ -81,9 +81,12 @@ def report_folds(output_dir: Path, folds: int) -> Path:
 
 
 def _is_evaluated(folder: Path) -> bool:
-    """Whether the metrics are newer than the training."""
-    metrics, history = folder / "metrics_test.json", folder / "history.json"
-    return metrics.exists() and metrics.stat().st_mtime >= history.stat().st_mtime
+    """Whether the evaluation came to its end, which is the report, after the training."""
+    steps = [folder / name for name in ("history.json", "metrics_test.json", "report.html")]
+    if not all(step.exists() for step in steps):
+        return False
+    times = [step.stat().st_mtime for step in steps]
+    return times == sorted(times)
 
 
 def _by_task(answers: Answers) -> dict[str, dict[str, float | None]]:

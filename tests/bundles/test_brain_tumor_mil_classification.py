@@ -279,6 +279,22 @@ def test_failing_case_is_reported_and_the_others_go_on(evaluated_run, cohort, br
     assert len(read_table(tmp_path / "out/predictions.csv")) == 3
 
 
+@pytest.mark.parametrize("portable", [True, False])
+def test_a_volume_with_nan_gets_no_answer(evaluated_run, brainmri, tmp_path, portable):
+    random = np.random.default_rng(0)
+    for name in ("broken", "whole"):
+        volume = random.normal(100, 10, (40, 40, 6)).astype(np.float32)
+        if name == "broken":
+            volume[20, 20, 3] = np.nan
+        (tmp_path / "cases" / name).mkdir(parents=True)
+        nib.save(nib.Nifti1Image(volume, np.diag([-1.0, -1.0, 5.0, 1.0])), tmp_path / "cases" / name / "scan.nii.gz")
+    words = ["run", evaluated_run, "inference", "--dataset_dir", tmp_path / "cases", "--output_dir", tmp_path / "out"]
+    code, _, err = brainmri(*words, *(["--portable"] if portable else ["--mc_samples", "2"]))
+    assert code == 1
+    assert "failed: broken: " in err
+    assert read_table(tmp_path / "out/predictions.csv")["id"].tolist() == ["whole"]
+
+
 # export ---------------------------------------------------------------------------------------------------------------
 
 

@@ -81,7 +81,7 @@ def test_many_problems_of_a_kind_take_few_lines(root):
     start = next(k for k, line in enumerate(lines) if line.startswith("error"))
     assert lines[start].startswith("error    a-g2/p1/slice 1.png: the picture cannot be decoded")
     assert lines[start + 3 :] == [
-        "         and 5 more",
+        "         and 5 more: --json lists all",
         "         -> Copy or export it again from its source, or remove it.",
         "",
         "8 errors, no warnings",

@@ -10,6 +10,7 @@ import pytest
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from PIL import Image
 
+from brainmri_monai.data.dicom import check_dicom
 from brainmri_monai.data.images import read_slices, read_stack
 from brainmri_monai.data.stack import ImageError
 
@@ -92,6 +93,21 @@ def test_transparent_palette_lies_on_black(tmp_path):
     (pixels,) = read_slices(tmp_path / "s.png")
     assert pixels[0, 0].tolist() == [0, 0, 0]
     assert pixels[1, 1].tolist() == [50, 60, 70]
+
+
+def test_16_bits_beside_8_bits_are_scaled_to_them(tmp_path):
+    values = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    Image.fromarray(values).save(tmp_path / "8.png")
+    Image.fromarray(values.astype(np.uint16) * 257).save(tmp_path / "16.png")
+    eight, sixteen = read_slices([tmp_path / "8.png", tmp_path / "16.png"])
+    np.testing.assert_allclose(sixteen, eight)
+
+
+def test_another_depth_beside_8_bits_is_refused(tmp_path):
+    Image.fromarray(np.zeros((8, 8), dtype=np.uint8)).save(tmp_path / "8.tif")
+    Image.fromarray(np.ones((8, 8), dtype=np.float32)).save(tmp_path / "float.tif")
+    with pytest.raises(ImageError, match="found the mode 'F'"):
+        read_slices([tmp_path / "8.tif", tmp_path / "float.tif"])
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
@@ -414,3 +430,12 @@ def test_slices_that_are_not_parallel_are_refused(tmp_path, volume, write_dicom)
         file.rename(file.with_suffix(".dcm"))
     write_dicom(tmp_path, volume, affine_of("PIL"), series="1.2.3")
     assert "not parallel" in refusal(tmp_path)
+
+
+def test_a_truncated_dicom_file_is_found_by_the_headers_alone(write_dicom, tmp_path):
+    volume = np.random.default_rng(0).integers(0, 900, (16, 16, 4)).astype(np.int16)
+    files = write_dicom(tmp_path / "series", volume, np.diag([-1.0, -1.0, 5.0, 1.0]))
+    check_dicom(tmp_path / "series")
+    files[1].write_bytes(files[1].read_bytes()[:-200])
+    with pytest.raises(ImageError, match=files[1].name):
+        check_dicom(tmp_path / "series")

@@ -51,6 +51,13 @@ def test_all_correct_wants_type_and_grade_of_the_same_patient():
     assert Answers(joint, *truth).all_correct() == pytest.approx(1 / 3)
 
 
+def test_all_correct_judges_the_grade_that_is_answered():
+    """Type 0 is likeliest (0.55) and its likeliest grade is 1; but over both types grade 2 is (0.25 + 0.45)."""
+    joint = np.array([[[0.3, 0.25, 0, 0], [0, 0.45, 0, 0]]])
+    assert Answers(joint, np.array([0]), np.array([1])).all_correct() == 1
+    assert Answers(joint, np.array([0]), np.array([0])).all_correct() == 0
+
+
 def test_patients_without_a_grade_take_part_in_the_type_alone(ten):
     tasks = score(ten, ["a", "b"], resamples=10)["tasks"]
     assert {name: task["n"] for name, task in tasks.items()} == {
