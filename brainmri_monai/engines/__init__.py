@@ -26,7 +26,7 @@ from brainmri_monai.engines.volume_results import VolumeResults
 from brainmri_monai.engines.volume_saving import SaveVolumes
 from brainmri_monai.engines.volume_scores import VolumeScores
 from brainmri_monai.engines.volume_stream import VolumeStream
-from brainmri_monai.engines.weights import load_encoder, load_network, load_networks, load_weights
+from brainmri_monai.engines.weights import load_encoder, load_network, load_networks, load_published, load_weights
 
 __all__ = [
     "BagPrediction",
@@ -61,6 +61,7 @@ __all__ = [
     "load_encoder",
     "load_network",
     "load_networks",
+    "load_published",
     "load_weights",
     "require_overfit",
     "slice_store",

@@ -14,7 +14,7 @@ from torch import nn
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.files import replacing
 
-__all__ = ["load_encoder", "load_network", "load_networks", "load_weights", "save"]
+__all__ = ["load_encoder", "load_network", "load_networks", "load_published", "load_weights", "save"]
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -62,15 +62,10 @@ def load_network(network: Network, path: str | Path) -> Network:
     """
     state = load_weights(path)
     ours = network.state_dict()
-    differing = [
-        f"'{name}' is {_shape(state.get(name))} in the file and {_shape(ours.get(name))} in the network"
-        for name in sorted(ours.keys() | state.keys())
-        if _shape(state.get(name)) != _shape(ours.get(name))
-    ]
+    differing = _difference(state, ours, sorted(ours.keys() | state.keys()))
     if differing:
         raise BrainMRIError(
-            f"{path} holds another network: {differing[0]}"
-            f"{f', and {len(differing) - 1} more' if len(differing) > 1 else ''}.\n"
+            f"{path} holds another network: {differing}.\n"
             "Name the configuration that it was trained with, or use the configs folder of its run."
         )
     network.load_state_dict({name: state[name] for name in ours})  # others, which are no tensors, do no harm
@@ -117,6 +112,48 @@ def load_encoder(network: Network, pretrained: str | Path) -> Network:
         f"pretrained encoder: {len(fitting)} of {len(ours)} tensors{', without ' + ', '.join(left[:4]) if left else ''}"
     )
     return network
+
+
+def load_published(network: Network, pretrained: str | Path, new: str = "") -> Network:
+    """Load published weights, such as torchvision's, into a network with the same parameter names.
+
+    Args:
+        network: changed in place.
+        pretrained: a state dict; nothing is loaded when it is empty. What it holds beyond the network is left out.
+        new: name of the layer, or group of layers, that keeps its own values, such as a classifier of other classes.
+
+    Raises:
+        BrainMRIError: when the file is no checkpoint, or lacks a tensor of the network, or has it in another shape;
+            names the first.
+    """
+    if not str(pretrained):
+        return network
+    state, ours = load_weights(pretrained), network.state_dict()
+    wanted = [
+        name
+        for name in ours
+        if not f"{name}.".startswith(f"{new}.") and not name.endswith("num_batches_tracked")  # old files have none
+    ]
+    differing = _difference(state, ours, wanted)
+    if differing:
+        raise BrainMRIError(
+            f"{pretrained} does not fit {type(network).__name__}: {differing}.\n"
+            "Give the published weights of the same network, under its parameter names."
+        )
+    network.load_state_dict(ours | {name: state[name] for name in wanted})
+    print(f"pretrained: {len(wanted)} tensors{f', {new} starts anew' if new else ''}")
+    return network
+
+
+def _difference(state: dict[str, Any], ours: dict[str, Any], names: Sequence[str]) -> str:
+    """The first of the named tensors that differs in shape between a file and a network; empty when none does."""
+    differing = [
+        f"'{name}' is {_shape(state.get(name))} in the file and {_shape(ours.get(name))} in the network"
+        for name in names
+        if _shape(state.get(name)) != _shape(ours.get(name))
+    ]
+    more = f", and {len(differing) - 1} more" if len(differing) > 1 else ""
+    return differing[0] + more if differing else ""
 
 
 def _shape(tensor: object) -> object:
