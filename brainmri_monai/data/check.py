@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from brainmri_monai.data.brats.datalist import CaseList
 from brainmri_monai.data.brats.files import holds_volumes
 from brainmri_monai.data.brats.survey import VolumeReport, survey_volumes
 from brainmri_monai.data.datalist import Datalist
@@ -116,7 +117,8 @@ def check_patients(
     found = None if volumes or slices else scan_patients(root)
     if datalist is None and (root / "datalist.json").exists():
         datalist = root / "datalist.json"
-    parts = Datalist.load(datalist).parts if datalist else {}
+    kind = CaseList if volumes else Datalist
+    parts = kind.load(datalist).parts if datalist else {}
     if volumes:
         report = survey_volumes(root, convention)
         problems = [*report.problems, *_split_problems(parts, root)]

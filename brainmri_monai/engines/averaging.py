@@ -14,7 +14,8 @@ __all__ = ["WeightAverage"]
 class WeightAverage:
     """Exponential moving average of a network's weights after each step; it is validated and saved in their place.
 
-    Ignite's ``EMAHandler`` starts from zero momentum by a count of its own, which a resumed run would begin anew.
+    Ignite's ``EMAHandler`` keeps the random weights of the start for long, unless it warms up by a count of its own,
+    which a resumed run would begin anew.
 
     Args:
         network: what is trained.

@@ -11,6 +11,7 @@ from brainmri_monai.data.brats.cases import Case, CaseSet, find_volumes
 from brainmri_monai.data.brats.datalist import CaseList, case_entry
 from brainmri_monai.data.brats.splits import split_cases
 from brainmri_monai.data.datalist import digest_of
+from brainmri_monai.data.parallel import on_all_cores
 from brainmri_monai.data.patients import Problem
 from brainmri_monai.data.splits import require_folds
 from brainmri_monai.data.store import ArrayStore
@@ -80,7 +81,7 @@ def training_cases(
         if fold is not None:
             require_folds(folds, fold, len({case.patient for case in labelled}))
         cases, problems = prepare(found, labelled, store, spacing)
-        entries = [case_entry(case, found.root) for case in cases]
+        entries = list(on_all_cores(lambda case: case_entry(case, found.root), cases))
         path = run.path / "datalist.json"
         method = "site" if site is not None else "holdout" if fold is None else "kfold"
         how = {"method": method, **({"fold": fold, "folds": folds} if method == "kfold" else {}), "seed": seed}

@@ -85,6 +85,11 @@ def _require_same(first: Path, expected: pd.DataFrame, folder: Path, table: pd.D
             f"{first} and {folder} were tested on different patients: {len(expected)} and {len(table)}, "
             f"such as {', '.join(only[:3])}.\nCompare runs of the same split, or cross-validations of the same data."
         )
+    if "grade_label" not in expected or "grade_label" not in table:
+        raise BrainMRIError(
+            f"compare knows the answers of type and grade, and {first} or {folder} has others.\n"
+            "Compare runs of brain_tumor_mil_classification."
+        )
     if not expected[["label", "grade_label"]].equals(table[["label", "grade_label"]]):
         raise BrainMRIError(f"{first} and {folder} have different labels.\nEvaluate both on the same data again.")
 

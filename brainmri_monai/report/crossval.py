@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,11 @@ def cross_validate(
     root, output_dir = find_bundle(bundle), Path(output_dir).absolute()
     training = config_files(root, "training", overrides)
     check_options(training, options)
+    if not _scores_types(training):
+        raise BrainMRIError(
+            f"crossval pools answers of type and grade, and {root.name} does not give them.\n"
+            "Run its folds one by one: training --fold 0 --output_dir …, then evaluate."
+        )
     options = {"cache_dir": str(output_dir / "cache"), **absolute(options), "folds": folds}
 
     for fold in range(folds):
@@ -78,6 +84,11 @@ def report_folds(output_dir: Path, folds: int) -> Path:
     page = write_report(output_dir)
     print(f"cross-validation of {len(table)} patients: {output_dir / 'metrics_crossval.json'}\nreport: {page}")
     return page
+
+
+def _scores_types(training: Sequence[Path]) -> bool:
+    """Whether a training tells types of tumour apart, by its options."""
+    return any("types" in json.loads(file.read_text(encoding="utf-8")) for file in training)
 
 
 def _is_evaluated(folder: Path) -> bool:
