@@ -46,6 +46,7 @@ def training_cases(
     folds: int = 5,
     site: str | None = None,
     seed: int = 0,
+    allow_missing: bool = False,
 ) -> CaseList:
     """Find the cases of a training, prepare each once, leave out what is broken, split the rest by patient, save it.
 
@@ -63,6 +64,7 @@ def training_cases(
         folds: number of folds.
         site: test on this hospital's patients instead.
         seed: of the split.
+        allow_missing: keep cases that lack a modality, which is then 0: for a network that learns to do without.
 
     Raises:
         BrainMRIError: when no case can be used, the convention is in doubt, or the folder holds another run.
@@ -71,7 +73,7 @@ def training_cases(
         raise BrainMRIError("no data set given.\nGive the folder of the cases with --dataset_dir.")
     with main_process_first():
         run.require_same_run()
-        found = find_volumes(dataset_dir, convention, allow_missing=True)
+        found = find_volumes(dataset_dir, convention, allow_missing)
         labelled = [case for case in found.cases if case.label]
         if not labelled or found.convention is None:
             raise BrainMRIError(

@@ -17,13 +17,14 @@ from brainmri_monai.errors import BrainMRIError
 __all__ = ["tested_cases"]
 
 
-def tested_cases(run: RunFolder, dataset_dir: str | Path, convention: str | None) -> CaseList:
+def tested_cases(run: RunFolder, dataset_dir: str | Path, convention: str | None, allow_missing: bool) -> CaseList:
     """The run's own cases, or all labelled cases of another data set as an external test.
 
     Args:
         run: the folder of the finished run.
         dataset_dir: empty, or where the run's own data lie now, or another BraTS data set.
         convention: of the labels of another data set; found out when left out.
+        allow_missing: keep cases of another data set that lack a modality.
 
     Returns:
         The run's datalist; with another data set its cases are the ``test`` part and the ``root`` is theirs.
@@ -44,7 +45,7 @@ def tested_cases(run: RunFolder, dataset_dir: str | Path, convention: str | None
             return datalist
         moved = replace(datalist, root=Path(dataset_dir).resolve())
         own = _is_unchanged(moved)
-        found = find_volumes(dataset_dir, convention or (datalist.layout if own else None), allow_missing=True)
+        found = find_volumes(dataset_dir, convention or (datalist.layout if own else None), allow_missing)
         labelled = [case for case in found.cases if case.label]
         known = {e["id"] for e in datalist.entries} | {e["where"] for e in datalist.excluded}
         if own and all(case.id in known for case in labelled):

@@ -107,6 +107,14 @@ class VolumeEvaluation:
         for note in metrics["notes"]:
             print(f"note: {note}")
 
+    def finish(self) -> None:
+        """
+        Raises:
+            SystemExit: with code 1, when a test case failed; the results of the others are written.
+        """
+        if self.scores.cases.all_failed():
+            sys.exit(1)
+
     def summary(self, table: pd.DataFrame, bins: np.ndarray, failed: Mapping[str, str]) -> dict[str, Any]:
         """What ``metrics_test.json`` holds.
 

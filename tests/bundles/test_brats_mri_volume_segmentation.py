@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from brainmri_monai.data.brats.conventions import find_convention
+from brainmri_monai.data.brats.datalist import CaseList
 from brainmri_monai.data.brats.labels import to_portable
 from brainmri_monai.data.bundles import config_files, find_bundle
 from brainmri_monai.engines.checkpoint import TrainingRecord
@@ -173,7 +174,8 @@ def test_another_data_set_is_an_external_test_and_a_broken_case_is_skipped(copy,
     broken.write_bytes(broken.read_bytes()[:-2000])
     before = (copy / "models/model.pt").read_bytes()
     capfd.readouterr()
-    evaluate(copy, dataset_dir=str(other))
+    with pytest.raises(SystemExit, match="1"):
+        evaluate(copy, dataset_dir=str(other))
     out, err = capfd.readouterr()
     folder = copy / "external/another_set"
     assert (copy / "models/model.pt").read_bytes() == before
@@ -186,6 +188,33 @@ def test_another_data_set_is_an_external_test_and_a_broken_case_is_skipped(copy,
     row = table_of(folder).loc["Brats18_CBICA_051_1"]
     assert row["dice_et"] == float(row["volume_ml_et"] == 0)
     assert "another set" in (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_case_without_a_modality_is_left_out_unless_the_network_learns_to_do_without(write_volumes, tmp_path, capfd):
+    data = write_volumes(tmp_path / "data")
+    next(data.glob("*/*/*_t2.nii.gz")).unlink()
+    cases = len(list(data.glob("*/*")))
+    strict = train(data, tmp_path / "strict")
+    assert len(CaseList.load(strict / "datalist.json").entries) == cases - 1
+    assert "lacks t2" in capfd.readouterr().out
+    lenient = train(data, tmp_path / "lenient", modality_dropout=0.5)
+    assert len(CaseList.load(lenient / "datalist.json").entries) == cases
+
+
+def test_commands_that_know_types_alone_say_so_before_the_work(run, cohort, brainmri, tmp_path):
+    code, _, err = brainmri("crossval", BUNDLE, "--dataset_dir", cohort, "--output_dir", tmp_path / "folds")
+    assert code == 2
+    assert "crossval pools answers of type and grade" in err
+    assert not (tmp_path / "folds").exists()
+    code, _, err = brainmri("compare", run, run, "--output_dir", tmp_path / "comparison")
+    assert code == 2
+    assert "compare knows the answers of type and grade" in err
+
+
+def test_check_reads_the_split_of_a_run(run, cohort, brainmri):
+    code, out, _ = brainmri("check", cohort, "--datalist", run / "datalist.json")
+    assert code == 0, out
+    assert "brats2018" in out
 
 
 def test_data_that_have_moved_are_still_the_runs_own(copy, cohort, run, tmp_path):

@@ -123,8 +123,9 @@ def test_a_refused_checkpoint_changes_no_weight(tmp_path):
 
 
 def test_plain_entries_beside_the_weights_do_no_harm(tmp_path):
-    save({**network().state_dict(), "epoch": 3}, tmp_path / "model.pt")
-    load_network(network(), tmp_path / "model.pt")
+    state = network().state_dict()
+    save({**state, "epoch": 3}, tmp_path / "model.pt")
+    require_equal(load_network(network(), tmp_path / "model.pt").state_dict(), state)
 
 
 def test_an_encoder_loads_under_its_own_names_and_leaves_the_head(tmp_path, capsys):

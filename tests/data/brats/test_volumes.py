@@ -111,8 +111,11 @@ def test_affines_may_differ_by_rounding(folder, save):
     affine = np.diag([-1.0, -1, 1, 1])
     affine[:3, 3] += 1e-8
     affine[0, 1] = 1e-6
+    before, _ = read_case(the_case(folder))
     save(folder / f"{NAME}_t2.nii.gz", voxels(folder, "t2"), affine)
-    read_case(the_case(folder))
+    image, used = read_case(the_case(folder))
+    np.testing.assert_array_equal(image, before)
+    np.testing.assert_array_equal(used, np.diag([-1.0, -1, 1, 1]))
 
 
 def test_an_affine_2_mm_away_is_refused_with_the_distance(folder, refusal):
