@@ -15,6 +15,7 @@ from monai.transforms import Compose, Invertd
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from brainmri_monai.data.brats.labels import paint
 from brainmri_monai.engines.patients import reason
 from brainmri_monai.engines.volume_inferer import VolumeInferer
 from brainmri_monai.engines.volume_stream import VolumeStream
@@ -22,9 +23,7 @@ from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.transforms.components import drop_small_components
 from brainmri_monai.transforms.volumes import REGIONS
 
-__all__ = ["Segmentation", "VolumePrediction", "paint", "volumes_ml", "voxel_ml"]
-
-_PAINTED = {"WT": 2, "TC": 1, "ET": 3, "RC": 4}  # region → its value, unless a later region covers it
+__all__ = ["Segmentation", "VolumePrediction", "volumes_ml", "voxel_ml"]
 
 
 @dataclass(frozen=True)
@@ -155,15 +154,6 @@ class VolumePrediction:
     def put_back(self, volume: Tensor, image: MetaTensor) -> MetaTensor:
         """R h w d on the grid of the network → R H W D on that of the files."""
         return self.invert({"map": MetaTensor(volume), "image": image})["map"]
-
-
-def paint(regions: NDArray, names: Sequence[str]) -> NDArray:
-    """Regions R H W D, boolean → label map H W D, uint8, 1 NCR, 2 ED, 3 ET: the inner ones lie over the outer ones."""
-    label = np.zeros(regions.shape[1:], dtype=np.uint8)
-    for name, value in _PAINTED.items():
-        if name in names:
-            label[regions[names.index(name)]] = value
-    return label
 
 
 def volumes_ml(label: NDArray, ml: float) -> dict[str, float]:

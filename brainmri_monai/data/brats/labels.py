@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from brainmri_monai.data.brats.conventions import Convention
 from brainmri_monai.errors import BrainMRIError
 
-__all__ = ["PORTABLE", "from_portable", "from_regions", "to_portable", "to_regions"]
+__all__ = ["PORTABLE", "from_portable", "from_regions", "paint", "to_portable", "to_regions"]
 
 PORTABLE = {1: ("NCR", "NET", "CC", "GTV"), 2: ("ED",), 3: ("ET", "GTV"), 4: ("RC",)}
 """The label map that every bundle gives: value → the tissues that it stands for, the most usual one first.
@@ -16,6 +18,7 @@ PORTABLE = {1: ("NCR", "NET", "CC", "GTV"), 2: ("ED",), 3: ("ET", "GTV"), 4: ("R
 """
 
 _PAINTED = {"WT": ("ED",), "TC": PORTABLE[1], "NET": ("NET",), "CC": ("CC",), "ET": ("ET",), "RC": ("RC",)}
+_AS_PORTABLE = Convention("portable", "", {value: tissues[0] for value, tissues in PORTABLE.items()})
 _PAINTED["GTV"] = ("GTV",)  # region → what its voxels are unless a later region covers them
 
 
@@ -49,11 +52,25 @@ def from_regions(regions: np.ndarray, convention: Convention) -> np.ndarray:
     Returns:
         H W D, uint8.
     """
-    by_name = dict(zip(convention.regions, regions, strict=True))
+    return paint(regions, tuple(convention.regions), convention)
+
+
+def paint(regions: np.ndarray, names: Sequence[str], convention: Convention | None = None) -> np.ndarray:
+    """Give the label map of some regions by name, as :func:`from_regions` does.
+
+    Args:
+        regions: R H W D, boolean.
+        names: of the R regions.
+        convention: whose values to use; those of ``PORTABLE`` when left out.
+
+    Returns:
+        H W D, uint8.
+    """
+    by_name = dict(zip(names, regions, strict=True))
     label = np.zeros(regions.shape[1:], dtype=np.uint8)
     for region, tissues in _PAINTED.items():
         if region in by_name:
-            label[by_name[region].astype(bool)] = _value_of(tissues, convention)
+            label[by_name[region].astype(bool)] = _value_of(tissues, convention or _AS_PORTABLE)
     return label
 
 
