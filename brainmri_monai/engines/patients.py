@@ -195,7 +195,10 @@ def _decode(patient: Patient, store: ArrayStore, size: int, root: Path) -> tuple
         problems = [problem for problem in reading.problems if problem.severity == "error"]
         if not reading.patient.image:
             return None, problems
-        store.get(reading.patient.image, lambda image: prepare_slices(image, size))
+        try:
+            store.get(reading.patient.image, lambda image: prepare_slices(image, size))
+        except ImageError as error:  # each file can be read, but they do not fit together
+            return None, [*problems, Problem.of(error, root, patient.id)]
         return reading.patient, problems
 
 

@@ -89,3 +89,10 @@ def test_one_file_is_a_path_and_several_are_a_list(data):
 def test_nothing_to_predict_is_said():
     with pytest.raises(BrainMRIError, match="nothing to predict"):
         CaseStream("", load)
+
+
+def test_slices_that_do_not_fit_together_leave_their_patient_out(data, tmp_path):
+    Image.new("F", (40, 40), 0.5).save(data / "astrocytoma-g2/P01/9.tif")
+    patients, problems = decode(find_patients(data), slice_store(tmp_path / "cache", 24), 24)
+    assert [patient.id for patient in patients] == ["P03", "P02", "P04"]
+    assert ["9.tif" in problem.where for problem in problems] == [True]
