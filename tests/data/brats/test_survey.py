@@ -89,7 +89,7 @@ def test_check_takes_a_convention_and_a_split(root):
     with pytest.raises(BrainMRIError, match="unknown convention"):
         check_patients(root, convention="bruts")
     entry = {"id": FIRST, "patient": FIRST, "image": [f"{FIRST}/{FIRST}_t1.nii.gz"]}
-    content = {"root": "", "layout": "", "types": [], "split": {}, "excluded": []}
+    content = {"root": "", "layout": "", "regions": [], "split": {}, "excluded": []}
     parts = {"training": [entry], "validation": [], "test": [entry]}
     (root / "datalist.json").write_text(json.dumps({**content, **parts}))
     assert (FIRST, "the patient is in test and in training") in [
