@@ -7,7 +7,7 @@ from monai.transforms import Compose, RandShiftIntensityd
 from torch.utils.data import DistributedSampler
 
 from brainmri_monai.engines import EpochSeed, PrecisionInferer, collate_bags
-from brainmri_monai.engines.bags import EmbeddedDataset
+from brainmri_monai.engines.patients.bags import EmbeddedDataset
 from brainmri_monai.networks import SmallCNN
 from brainmri_monai.transforms import SelectSlicesd
 

@@ -12,10 +12,10 @@ from ignite.engine import Engine, Events
 
 from brainmri_monai.data.brats.labels import from_portable
 from brainmri_monai.engines.distributed import gather
-from brainmri_monai.engines.labelled_volumes import LabelledVolumes
-from brainmri_monai.engines.patients import reason
-from brainmri_monai.engines.volume_prediction import Segmentation, VolumePrediction, volumes_ml, voxel_ml
-from brainmri_monai.engines.volume_saving import write_like
+from brainmri_monai.engines.patients.patients import reason
+from brainmri_monai.engines.volumes.labelled import LabelledVolumes
+from brainmri_monai.engines.volumes.prediction import Segmentation, VolumePrediction, volumes_ml, voxel_ml
+from brainmri_monai.engines.volumes.saving import write_like
 from brainmri_monai.metrics.lesionwise import lesionwise_scores
 from brainmri_monai.metrics.lesionwise_tasks import lesionwise_tasks
 from brainmri_monai.metrics.regions import region_scores

@@ -11,9 +11,9 @@ from ignite.engine import Engine, Events
 from numpy.typing import NDArray
 
 from brainmri_monai.engines.distributed import gather
-from brainmri_monai.engines.labelled_volumes import LabelledVolumes
-from brainmri_monai.engines.patients import reason
-from brainmri_monai.engines.volume_prediction import Segmentation, VolumePrediction, voxel_ml
+from brainmri_monai.engines.patients.patients import reason
+from brainmri_monai.engines.volumes.labelled import LabelledVolumes
+from brainmri_monai.engines.volumes.prediction import Segmentation, VolumePrediction, voxel_ml
 from brainmri_monai.metrics.calibration import fit_temperature
 from brainmri_monai.metrics.cleanup import best_minimum, measure_components
 from brainmri_monai.networks.region_network import RegionNetwork

@@ -15,8 +15,8 @@ from monai.engines import Evaluator
 from brainmri_monai.data.brats.datalist import CaseList
 from brainmri_monai.engines.distributed import is_main_process
 from brainmri_monai.engines.run_folder import RunFolder
-from brainmri_monai.engines.volume_calibration import VolumeCalibration
-from brainmri_monai.engines.volume_scores import VolumeScores
+from brainmri_monai.engines.volumes.calibration import VolumeCalibration
+from brainmri_monai.engines.volumes.scores import VolumeScores
 from brainmri_monai.engines.weights import save
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.files import write_json

@@ -10,7 +10,7 @@ from monai.engines import Evaluator
 
 from brainmri_monai.data.datalist import Datalist
 from brainmri_monai.engines.distributed import is_main_process
-from brainmri_monai.engines.prediction import Collect, Prediction
+from brainmri_monai.engines.patients.prediction import Collect, Prediction
 from brainmri_monai.engines.run_folder import RunFolder
 from brainmri_monai.engines.weights import save
 from brainmri_monai.files import write_json

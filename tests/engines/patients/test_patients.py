@@ -5,7 +5,7 @@ from PIL import Image
 
 from brainmri_monai.data.patients import find_patients
 from brainmri_monai.engines import CaseStream, slice_store
-from brainmri_monai.engines.patients import decode
+from brainmri_monai.engines.patients.patients import decode
 from brainmri_monai.errors import BrainMRIError
 
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from brainmri_monai.data.brats.labels import paint
-from brainmri_monai.engines.patients import reason
-from brainmri_monai.engines.volume_inferer import VolumeInferer
-from brainmri_monai.engines.volume_stream import VolumeStream
+from brainmri_monai.engines.patients.patients import reason
+from brainmri_monai.engines.volumes.inferer import VolumeInferer
+from brainmri_monai.engines.volumes.stream import VolumeStream
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.transforms.components import drop_small_components
 from brainmri_monai.transforms.volumes import REGIONS

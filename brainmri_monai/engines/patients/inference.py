@@ -12,9 +12,9 @@ import pandas as pd
 from ignite.engine import Engine, Events
 from numpy.typing import NDArray
 
-from brainmri_monai.engines.evaluation import attention_table, prediction_table
-from brainmri_monai.engines.patients import CaseStream
-from brainmri_monai.engines.prediction import Collect
+from brainmri_monai.engines.patients.evaluation import attention_table, prediction_table
+from brainmri_monai.engines.patients.patients import CaseStream
+from brainmri_monai.engines.patients.prediction import Collect
 from brainmri_monai.files import write_json
 from brainmri_monai.metrics.table import to_table, write_table
 from brainmri_monai.metrics.two_step import Answers

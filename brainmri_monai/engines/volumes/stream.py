@@ -12,8 +12,8 @@ from torch.utils.data import IterableDataset
 from brainmri_monai.data.brats.cases import Case, CaseSet, find_volumes
 from brainmri_monai.data.brats.conventions import MODALITIES
 from brainmri_monai.data.brats.volumes import grid_errors, open_volume
-from brainmri_monai.engines.patients import reason
-from brainmri_monai.engines.volume_results import VolumeResults
+from brainmri_monai.engines.patients.patients import reason
+from brainmri_monai.engines.volumes.results import VolumeResults
 from brainmri_monai.errors import BrainMRIError
 
 __all__ = ["VolumeStream", "read_sample"]

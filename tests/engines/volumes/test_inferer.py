@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from brainmri_monai.engines.volume_inferer import VolumeInferer
+from brainmri_monai.engines.volumes.inferer import VolumeInferer
 
 
 class Local(nn.Module):

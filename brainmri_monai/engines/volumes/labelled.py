@@ -13,9 +13,9 @@ from brainmri_monai.data.brats.datalist import CaseList
 from brainmri_monai.data.brats.labels import to_portable
 from brainmri_monai.data.brats.volumes import read_label
 from brainmri_monai.engines.distributed import gather, processes, rank
-from brainmri_monai.engines.patients import reason
+from brainmri_monai.engines.patients.patients import reason
 from brainmri_monai.engines.progress import progress_bar
-from brainmri_monai.engines.volume_stream import read_sample
+from brainmri_monai.engines.volumes.stream import read_sample
 
 __all__ = ["LabelledVolumes"]
 
@@ -28,7 +28,7 @@ class LabelledVolumes(IterableDataset):
     Args:
         datalist: of the run, or of an external test.
         part: ``validation`` or ``test``.
-        transform: see :class:`~brainmri_monai.engines.volume_stream.VolumeStream`.
+        transform: see :class:`~brainmri_monai.engines.volumes.stream.VolumeStream`.
     """
 
     def __init__(self, datalist: CaseList, part: str, transform: Callable[[dict[str, Any]], dict[str, Any]]) -> None:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from brainmri_monai.data.brats.cases import Case
 from brainmri_monai.data.brats.labels import from_portable
-from brainmri_monai.engines.volume_prediction import Segmentation, confidence, volumes_ml, voxel_ml
-from brainmri_monai.engines.volume_stream import VolumeStream
+from brainmri_monai.engines.volumes.prediction import Segmentation, confidence, volumes_ml, voxel_ml
+from brainmri_monai.engines.volumes.stream import VolumeStream
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.files import replacing
 from brainmri_monai.metrics.table import write_table

@@ -1,0 +1,1 @@
+"""Runs on cases in 3D: a store, windows, label maps, and their scores."""
