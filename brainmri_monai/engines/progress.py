@@ -14,17 +14,19 @@ __all__ = ["Progress", "progress_bar"]
 QUIET_SECONDS = 60.0  # without a terminal: a line a minute
 
 
-def progress_bar(total: int, what: str, unit: str) -> tqdm:
+def progress_bar(total: int, what: str, unit: str, done: int = 0) -> tqdm:
     """A bar with rate and time left; without a terminal, a line a minute; on other ranks, nothing.
 
     Args:
         total: how many units there are.
         what: shown before the bar.
         unit: what is counted.
+        done: how many were done before, by a run that is resumed; they do not count in the rate.
     """
     terminal = sys.stderr.isatty()
     return tqdm(
         total=total,
+        initial=done,
         desc=what,
         file=sys.stderr if terminal else _Lines(),
         unit=f" {unit}",
@@ -69,9 +71,8 @@ class Progress:
     def _open(self, engine: Engine) -> None:
         if self.bar is None:
             length = engine.state.epoch_length or 0
-            self.bar = progress_bar(length * engine.state.max_epochs, self.what, "batches")
-            self.bar.update(length * (engine.state.epoch - 1))
-            self.bar.unpause()
+            done = length * (engine.state.epoch - 1)
+            self.bar = progress_bar(length * engine.state.max_epochs, self.what, "batches", done)
         if engine.state.max_epochs > 1:
             self.bar.set_description(f"{self.what} {engine.state.epoch}/{engine.state.max_epochs}", refresh=False)
 
