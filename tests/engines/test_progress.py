@@ -1,4 +1,5 @@
-from ignite.engine import Engine, Events
+import pytest
+from ignite.engine import Engine
 
 from brainmri_monai.engines import Progress
 
@@ -21,9 +22,6 @@ def test_bar_is_closed_when_the_training_fails():
 
     engine = Engine(fail)
     progress.attach(engine)
-    engine.add_event_handler(Events.EXCEPTION_RAISED, lambda engine, error: None)
-    try:
+    with pytest.raises(ValueError, match="broken"):
         engine.run(range(4))
-    except ValueError as error:
-        assert str(error) == "broken"
     assert progress.bar is None
