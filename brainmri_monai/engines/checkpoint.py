@@ -35,7 +35,8 @@ class TrainingRecord:
         optimizer: of the trainer.
         scheduler: stepped once an epoch here, after the validation.
         evaluator: has validated when an epoch ends; its metrics enter the history.
-        metric: among the evaluator's metrics, the one that chooses the best epoch.
+        metric: among the evaluator's metrics, the one that chooses the best epoch; or ``"epoch"``, which takes the
+            last, where the validation has too few cases to choose.
         patience: stop when the metric has not become better for so many epochs; 0 never stops.
     """
 
@@ -114,11 +115,11 @@ class TrainingRecord:
                 f"the training loss became {train_loss} in epoch {trainer.state.epoch}: the weights are lost.\n"
                 "Lower --lr or --max_grad_norm, or give --precision float32; and --fresh, to start over."
             )
-        defined = [name for name, value in metrics.items() if math.isfinite(value)]  # without classes that are absent
-        if self.metric not in defined:
+        scores = {name: value for name, value in metrics.items() if math.isfinite(value)}  # no classes that are absent
+        if self.metric not in {*scores, "epoch"}:
             raise BrainMRIError(
-                f"metric '{self.metric}' cannot choose the best epoch: the validation gives {', '.join(defined)}.\n"
-                "Give one of these with --metric."
+                f"metric '{self.metric}' cannot choose the best epoch: the validation gives {', '.join(scores)}.\n"
+                "Give one of these with --metric, or 'epoch' to take the last."
             )
         row = {
             "epoch": trainer.state.epoch,
@@ -129,7 +130,7 @@ class TrainingRecord:
             "samples_per_second": round(sums["samples"] / max(seconds, 1e-9), 1),
         }
         self.history.append(row)
-        value = metrics[self.metric]
+        value = trainer.state.epoch if self.metric == "epoch" else scores[self.metric]
         better = value < self.best["value"] if self.lower_is_better else value > self.best["value"]
         if better:
             self.best = {"epoch": trainer.state.epoch, "value": value}
@@ -162,7 +163,6 @@ class TrainingRecord:
         self.run.finish(time.monotonic() - self.started, self.best | {"metric": self.metric}, self.stopped_early)
         if is_main_process():
             why = f" (no better {self.metric} for {self.patience} epochs)" if self.stopped_early else ""
-            print(
-                f"trained {trainer.state.epoch} epochs{why}; best epoch {self.best['epoch']:.0f}, "
-                f"validation {self.metric} {self.best['value']:.4f}: {self.run.best}"
-            )
+            best = f"best epoch {self.best['epoch']:.0f}, validation {self.metric} {self.best['value']:.4f}"
+            kept = "the last is kept" if self.metric == "epoch" else best
+            print(f"trained {trainer.state.epoch} epochs{why}; {kept}: {self.run.best}")

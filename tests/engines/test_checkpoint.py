@@ -72,6 +72,13 @@ def test_a_score_should_rise_and_the_first_of_equals_stays(tmp_path):
     assert best_weight(tmp_path) == 4
 
 
+def test_last_epoch_is_kept_when_the_epoch_is_the_metric(tmp_path):
+    training = Training(tmp_path, losses(2, 1, 3), metric="epoch")
+    training.run()
+    assert best_weight(tmp_path) == 6
+    assert training.ended == ({"epoch": 3, "value": 3, "metric": "epoch"}, False)
+
+
 @pytest.mark.parametrize("metric", ["loss", "type_ece", "grade_end2end_brier"])
 def test_errors_should_fall(tmp_path, metric):
     assert Training(tmp_path, [{}], metric=metric).record.lower_is_better

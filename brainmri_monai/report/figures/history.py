@@ -41,7 +41,7 @@ def plot_history(history: Sequence[Mapping[str, float]], path: str | Path, *, be
             values = [np.nan if entry.get(key) is None else entry[key] for entry in history]
             axes.plot(epochs, values, linewidth=1.6, marker=marker, markersize=3, label=name, **look_of.get(name, look))
         if best_epoch is not None:
-            axes.axvline(best_epoch, color=style.INK, linewidth=1, linestyle=(0, (4, 3)), label="best epoch")
+            axes.axvline(best_epoch, color=style.INK, linewidth=1, linestyle=(0, (4, 3)), label="epoch that is kept")
         if title in (*MEASURES.values(), "Dice"):
             axes.set_ylim(-0.02, 1.02)
         axes.set_xlim(min(epochs) - 0.5, max(epochs) + 0.5)
