@@ -23,6 +23,7 @@ WORKFLOWS = {
 DISTRIBUTED = {"training": "multi_gpu_train.json", "evaluate": "multi_gpu_evaluate.json"}
 RUNNER_OPTIONS = ("args_file", "logging_file", "meta_file", "save_execute_config", "tracking")
 PATH_SUFFIXES = ("_dir", "_file", "_root", "pretrained")
+PATHS = ("image",)
 
 
 def bundles_folder() -> Path:
@@ -96,9 +97,10 @@ def check_options(files: Sequence[Path], options: Mapping[str, Any]) -> None:
         BrainMRIError: for an option that the configurations do not have; suggests the nearest. For data that are not
             there, and a configuration that is not JSON, too.
     """
-    data = options.get("dataset_dir")
-    if data is not None and not Path(data).exists():
-        raise BrainMRIError(f"--dataset_dir {data} does not exist.\nCheck the path.")
+    for name in ("dataset_dir", *PATHS):
+        data = options.get(name)
+        if data is not None and not Path(data).exists():
+            raise BrainMRIError(f"--{name} {data} does not exist.\nCheck the path.")
     merged: dict[str, Any] = {}
     for file in files:
         merged |= _read(file)
@@ -146,4 +148,4 @@ def _has(config: Any, path: Sequence[str]) -> bool:
 
 def is_path(key: str) -> bool:
     """Whether the value of an option is a path, by the option's name."""
-    return key.endswith(PATH_SUFFIXES)
+    return key in PATHS or key.endswith(PATH_SUFFIXES)

@@ -3,17 +3,25 @@
 from brainmri_monai.engines.averaging import WeightAverage
 from brainmri_monai.engines.checkpoint import TrainingRecord
 from brainmri_monai.engines.clipping import GradientClip
+from brainmri_monai.engines.collect import Collect
 from brainmri_monai.engines.overfit import few_samples, require_overfit
 from brainmri_monai.engines.patients.bags import EmbeddedDataset, collate_bags
 from brainmri_monai.engines.patients.evaluation import TwoStepEvaluation
 from brainmri_monai.engines.patients.inference import SaveExplained, SavePredictions
 from brainmri_monai.engines.patients.patients import CaseStream, slice_store, tested_patients, training_patients
-from brainmri_monai.engines.patients.prediction import BagPrediction, Collect
+from brainmri_monai.engines.patients.prediction import BagPrediction
 from brainmri_monai.engines.patients.validation import TwoStepScores
 from brainmri_monai.engines.precision import PrecisionInferer, choose_precision
 from brainmri_monai.engines.progress import Progress
 from brainmri_monai.engines.run_folder import RunFolder, default_output_dir
 from brainmri_monai.engines.seeding import EpochSeed
+from brainmri_monai.engines.slices.datalists import tested_slices, training_slices
+from brainmri_monai.engines.slices.dataset import SliceBatches, as_it_is
+from brainmri_monai.engines.slices.evaluation import SliceEvaluation
+from brainmri_monai.engines.slices.inference import SavePortableSlices, SaveSlices, SliceStream
+from brainmri_monai.engines.slices.prediction import SlicePrediction
+from brainmri_monai.engines.slices.reading import picture_store
+from brainmri_monai.engines.slices.validation import SliceScores
 from brainmri_monai.engines.volumes.calibration import VolumeCalibration
 from brainmri_monai.engines.volumes.cases import training_cases, volume_store
 from brainmri_monai.engines.volumes.evaluation import VolumeEvaluation
@@ -41,8 +49,15 @@ __all__ = [
     "RegionScores",
     "RunFolder",
     "SaveExplained",
+    "SavePortableSlices",
     "SavePredictions",
+    "SaveSlices",
     "SaveVolumes",
+    "SliceBatches",
+    "SliceEvaluation",
+    "SlicePrediction",
+    "SliceScores",
+    "SliceStream",
     "TrainingRecord",
     "TwoStepEvaluation",
     "TwoStepScores",
@@ -54,6 +69,7 @@ __all__ = [
     "VolumeScores",
     "VolumeStream",
     "WeightAverage",
+    "as_it_is",
     "choose_precision",
     "collate_bags",
     "default_output_dir",
@@ -63,11 +79,14 @@ __all__ = [
     "load_networks",
     "load_published",
     "load_weights",
+    "picture_store",
     "require_overfit",
     "slice_store",
     "tested_cases",
     "tested_patients",
+    "tested_slices",
     "training_cases",
     "training_patients",
+    "training_slices",
     "volume_store",
 ]

@@ -28,7 +28,7 @@ __all__ = ["RunFolder", "default_output_dir"]
 
 # a resumed run may change these: where things lie, how long to train, and what follows from the data
 FREE_OPTIONS = {"bundle_root", "dataset_dir", "output_dir", "ckpt_dir", "cache_dir", "epochs", "fresh"}
-FREE_OPTIONS |= {"device", "types", "regions", "imports", "_meta_"}
+FREE_OPTIONS |= {"device", "types", "regions", "classes", "imports", "_meta_"}
 # an inference takes these from the training
 SHARED = ("image_size", "spacing", "divisible", "roi_size", "overlap", "dropout", "network_def")
 PACKAGES = ("torch", "monai", "numpy", "pytorch-ignite", "scikit-learn", "pillow", "nibabel", "itk")

@@ -114,13 +114,14 @@ def load_encoder(network: Network, pretrained: str | Path) -> Network:
     return network
 
 
-def load_published(network: Network, pretrained: str | Path, new: str = "") -> Network:
+def load_published(network: Network, pretrained: str | Path, new: str = "", part: str = "") -> Network:
     """Load published weights, such as torchvision's, into a network with the same parameter names.
 
     Args:
         network: changed in place.
         pretrained: a state dict; nothing is loaded when it is empty. What it holds beyond the network is left out.
         new: name of the layer, or group of layers, that keeps its own values, such as a classifier of other classes.
+        part: of the network, which alone is loaded, such as the body of a classifier; all of it when left out.
 
     Raises:
         BrainMRIError: when the file is no checkpoint, or lacks a tensor of the network, or has it in another shape;
@@ -128,7 +129,8 @@ def load_published(network: Network, pretrained: str | Path, new: str = "") -> N
     """
     if not str(pretrained):
         return network
-    state, ours = load_weights(pretrained), network.state_dict()
+    loaded = network.get_submodule(part)
+    state, ours = load_weights(pretrained), loaded.state_dict()
     wanted = [
         name
         for name in ours
@@ -137,10 +139,10 @@ def load_published(network: Network, pretrained: str | Path, new: str = "") -> N
     differing = _difference(state, ours, wanted)
     if differing:
         raise BrainMRIError(
-            f"{pretrained} does not fit {type(network).__name__}: {differing}.\n"
+            f"{pretrained} does not fit {type(loaded).__name__}: {differing}.\n"
             "Give the published weights of the same network, under its parameter names."
         )
-    network.load_state_dict(ours | {name: state[name] for name in wanted})
+    loaded.load_state_dict(ours | {name: state[name] for name in wanted})
     print(f"pretrained: {len(wanted)} tensors{f', {new} starts anew' if new else ''}")
     return network
 

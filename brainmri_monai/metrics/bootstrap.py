@@ -67,13 +67,13 @@ def paired_bootstrap(
     return result
 
 
-def note_of_few(patients: int) -> list[str]:
-    """What is to be said of intervals over so many patients; nothing where they are enough."""
-    if patients >= FEW:
+def note_of_few(count: int, one: str = "patient", many: str = "patients") -> list[str]:
+    """What is to be said of intervals over so many patients, or other units; nothing where they are enough."""
+    if count >= FEW:
         return []
-    if patients == 1:
-        return ["one patient alone: the intervals say nothing"]
-    return [f"{patients} patients are few: the intervals are rough, and rather too narrow"]
+    if count == 1:
+        return [f"one {one} alone: the intervals say nothing"]
+    return [f"{count} {many} are few: the intervals are rough, and rather too narrow"]
 
 
 def _draw(statistics: Statistics, patients: int, resamples: int, seed: int) -> dict[str, NDArray]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from brainmri_monai.data.duplicates import Fingerprint, fingerprint
 from brainmri_monai.data.images import read_stack
@@ -15,7 +18,7 @@ from brainmri_monai.data.slices.folders import Slice
 from brainmri_monai.data.slices.traits import Traits, picture_traits
 from brainmri_monai.data.stack import ImageError
 
-__all__ = ["SliceReading", "read_all", "read_slice"]
+__all__ = ["Keep", "SliceReading", "read_all", "read_slice"]
 
 _USUAL = ("L", "RGB", "RGBA", "LA", "P", "1")  # grey or colours of 8 bits or fewer
 
@@ -31,6 +34,7 @@ class SliceReading:
         mode: how the file stores a pixel, Pillow's mode.
         fingerprint: what twins are found by.
         traits: what tells of the source.
+        kept: what else the caller wanted of the pixels.
     """
 
     item: Slice
@@ -39,23 +43,28 @@ class SliceReading:
     mode: str | None = None
     fingerprint: Fingerprint | None = None
     traits: Traits | None = None
+    kept: Any = None
 
     @property
     def readable(self) -> bool:
         return self.fingerprint is not None
 
 
-def read_all(items: Sequence[Slice], root: Path) -> list[SliceReading]:
-    """Read slices on all cores, in their order; a bar shows how far it is."""
-    return list(with_bar(on_all_cores(lambda item: read_slice(item, root), items), len(items), "slices"))
+Keep = Callable[[np.ndarray], Any]
 
 
-def read_slice(item: Slice, root: Path) -> SliceReading:
+def read_all(items: Sequence[Slice], root: Path, keep: Keep | None = None) -> list[SliceReading]:
+    """Read slices on all cores, in their order, as :func:`read_slice` does; a bar shows how far it is."""
+    return list(with_bar(on_all_cores(lambda item: read_slice(item, root, keep), items), len(items), "slices"))
+
+
+def read_slice(item: Slice, root: Path, keep: Keep | None = None) -> SliceReading:
     """Decode one slice; one that cannot be read becomes a problem.
 
     Args:
         item: the slice.
         root: where problems are seen from.
+        keep: makes what is to be kept of the pixels, H W 3.
     """
     try:
         stack = read_stack(item.path)
@@ -69,4 +78,5 @@ def read_slice(item: Slice, root: Path) -> SliceReading:
     if stack.mode not in _USUAL:
         what = f"stored as {stack.mode}, and read all the same"
         problems.append(Problem("warning", item.id, what, "Save it as 8-bit grey, as slices mostly are."))
-    return SliceReading(item, problems, picture.shape[:2], stack.mode, mark, picture_traits(item.path, picture))
+    kept = keep(picture) if keep else None
+    return SliceReading(item, problems, picture.shape[:2], stack.mode, mark, picture_traits(item.path, picture), kept)

@@ -18,12 +18,12 @@ from brainmri_monai.data.reporting import (
     sorted_by_severity,
     tally,
 )
-from brainmri_monai.data.slices.folders import scan_slices
-from brainmri_monai.data.slices.reading import SliceReading, read_all
+from brainmri_monai.data.slices.folders import SliceSet, scan_slices
+from brainmri_monai.data.slices.reading import Keep, SliceReading, read_all
 from brainmri_monai.data.slices.shortcuts import NAMES, SUSPECT, Probe, probe_shortcuts
 from brainmri_monai.data.slices.twins import Twins, find_twins
 
-__all__ = ["SliceReport", "survey_slices"]
+__all__ = ["SliceReport", "probe_readings", "survey_slices", "usable_slices"]
 
 _TOGETHER = "Split with twins together, as this package does: else the test holds what was learnt."
 _LEAK = "Score the test also without them, as this package does with an official test, or split anew."
@@ -137,7 +137,27 @@ def survey_slices(root: str | Path, probe: bool = True) -> SliceReport:
         BrainMRIError: when the root does not exist, or holds no folders of classes.
     """
     found = scan_slices(root)
-    everything = read_all(found.items, found.root)
+    readings, twins, problems = usable_slices(found)
+    result = probe_readings(readings, twins) if probe else None
+    report = SliceReport(found.root, [], found.classes, found.official, readings, twins, result)
+    problems += [*_too_few(report), *_many_twins(report), *_told_without_anatomy(result)]
+    if found.official:
+        problems += report._divided({reading.item.id: reading.item.part for reading in readings})
+    report.problems.extend(sorted_by_severity(problems))
+    return report
+
+
+def usable_slices(found: SliceSet, keep: Keep | None = None) -> tuple[list[SliceReading], Twins, list[Problem]]:
+    """Read every slice once, on all cores, and leave out what cannot be used.
+
+    Args:
+        found: the slices.
+        keep: see :func:`~brainmri_monai.data.slices.reading.read_slice`.
+
+    Returns:
+        The readings of the slices that are left, the twins among them, and the problems: errors are what was left out.
+    """
+    everything = read_all(found.items, found.root, keep)
     problems = [*found.problems, *(problem for reading in everything for problem in reading.problems)]
     readings = [reading for reading in everything if reading.readable]
     twins = find_twins([reading.fingerprint for reading in readings])
@@ -148,17 +168,13 @@ def survey_slices(root: str | Path, probe: bool = True) -> SliceReport:
     if in_doubt:
         readings = [reading for k, reading in enumerate(readings) if k not in in_doubt]
         twins = find_twins([reading.fingerprint for reading in readings])
-    labels = [reading.item.label for reading in readings]
-    result = None
-    if probe:
-        traits, names = [reading.traits for reading in readings], [reading.item.path.stem for reading in readings]
-        result = probe_shortcuts(traits, names, labels, twins.group.tolist())
-    report = SliceReport(found.root, [], found.classes, found.official, readings, twins, result)
-    problems += [*_too_few(report), *_many_twins(report), *_told_without_anatomy(result)]
-    if found.official:
-        problems += report._divided({reading.item.id: reading.item.part for reading in readings})
-    report.problems.extend(sorted_by_severity(problems))
-    return report
+    return readings, twins, problems
+
+
+def probe_readings(readings: Sequence[SliceReading], twins: Twins) -> Probe | None:
+    """Ask how well the class is told by what is not anatomy; None when there are too few slices."""
+    traits, names = [reading.traits for reading in readings], [reading.item.path.stem for reading in readings]
+    return probe_shortcuts(traits, names, [reading.item.label for reading in readings], twins.group.tolist())
 
 
 def _contradiction(readings: Sequence[SliceReading], exact: bool) -> Problem:

@@ -9,8 +9,9 @@ import pandas as pd
 from monai.engines import Evaluator
 
 from brainmri_monai.data.datalist import Datalist
+from brainmri_monai.engines.collect import Collect
 from brainmri_monai.engines.distributed import is_main_process
-from brainmri_monai.engines.patients.prediction import Collect, Prediction
+from brainmri_monai.engines.patients.prediction import Prediction, joint_of
 from brainmri_monai.engines.run_folder import RunFolder
 from brainmri_monai.engines.weights import save
 from brainmri_monai.files import write_json
@@ -89,7 +90,7 @@ class TwoStepEvaluation:
             return
         seen = self.collect.predictions
         labels = np.array([p.label for p in seen])
-        answers = Answers(self.collect.joint, labels[:, 0], labels[:, 1])
+        answers = Answers(joint_of(seen), labels[:, 0], labels[:, 1])
         metrics = score(answers, self.datalist.types, self.resamples, self.seed)
         metrics["external"] = self.external
         metrics["notes"] += self.datalist.split["notes"]

@@ -12,9 +12,10 @@ import pandas as pd
 from ignite.engine import Engine, Events
 from numpy.typing import NDArray
 
+from brainmri_monai.engines.collect import Collect
 from brainmri_monai.engines.patients.evaluation import attention_table, prediction_table
 from brainmri_monai.engines.patients.patients import CaseStream
-from brainmri_monai.engines.patients.prediction import Collect
+from brainmri_monai.engines.patients.prediction import joint_of
 from brainmri_monai.files import write_json
 from brainmri_monai.metrics.table import to_table, write_table
 from brainmri_monai.metrics.two_step import Answers
@@ -90,7 +91,7 @@ class SaveExplained:
         _remove_earlier(self.folder)
         seen = self.collect.predictions
         if seen:
-            table = prediction_table(seen, _unlabelled(self.collect.joint), self.types, labelled=False)
+            table = prediction_table(seen, _unlabelled(joint_of(seen)), self.types, labelled=False)
             files = {case.id: [str(file) for file in case.image] for case in self.cases.cases.patients}
             attention = attention_table(seen, files)
             write_table(table, self.folder / "predictions.csv")

@@ -22,6 +22,7 @@ from brainmri_monai.data.stack import ImageError
 from brainmri_monai.data.store import ArrayStore
 from brainmri_monai.data.survey import read_patient
 from brainmri_monai.engines.distributed import is_main_process, main_process_first
+from brainmri_monai.engines.options import require_side
 from brainmri_monai.engines.progress import progress_bar
 from brainmri_monai.engines.run_folder import RunFolder
 from brainmri_monai.errors import BrainMRIError
@@ -36,9 +37,7 @@ def slice_store(folder: str | Path, size: int) -> ArrayStore:
     Raises:
         BrainMRIError: when the size is no number of pixels that a network could use.
     """
-    if not isinstance(size, int) or not 16 <= size <= 1024:
-        raise BrainMRIError(f"image_size {size!r} is no side of a slice.\nGive --image_size from 16 to 1024 pixels.")
-    return ArrayStore(folder, recipe=f"slices 1, {size} px")
+    return ArrayStore(folder, recipe=f"slices 1, {require_side(size)} px")
 
 
 def training_patients(

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 import torch
-from ignite.engine import Engine, Events
+from ignite.engine import Engine
 from numpy.typing import NDArray
 from torch import Tensor
 
-from brainmri_monai.engines.distributed import gather
 from brainmri_monai.engines.precision import PrecisionInferer
 from brainmri_monai.networks.two_step_mil import TwoStepHead
 
-__all__ = ["BagPrediction", "Collect", "Prediction"]
+__all__ = ["BagPrediction", "Prediction", "joint_of"]
 
 Uncertainty = Callable[[TwoStepHead, Tensor, Tensor], tuple[Tensor, Tensor]]
 
@@ -80,28 +78,6 @@ class BagPrediction:
         ]
 
 
-class Collect:
-    """Keep what an evaluator with :class:`BagPrediction` says, from all processes."""
-
-    def __init__(self) -> None:
-        self.predictions: list[Prediction] = []
-
-    def attach(self, engine: Engine) -> None:
-        engine.add_event_handler(Events.STARTED, self._start)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self._add)
-        engine.add_event_handler(Events.COMPLETED, self._gather)
-
-    def _start(self, engine: Engine) -> None:
-        self.predictions = []
-
-    def _add(self, engine: Engine) -> None:
-        self.predictions += engine.state.output
-
-    def _gather(self, engine: Engine) -> None:
-        turns = zip_longest(*gather([self.predictions]))  # as MONAI's sampler dealt them out to the processes
-        self.predictions = [prediction for turn in turns for prediction in turn if prediction is not None]
-
-    @property
-    def joint(self) -> NDArray:
-        """n T G, calibrated P(type, grade) of all patients."""
-        return np.stack([p.joint for p in self.predictions])
+def joint_of(predictions: Sequence[Prediction]) -> NDArray:
+    """n T G, calibrated P(type, grade) of all patients."""
+    return np.stack([p.joint for p in predictions])

@@ -7,6 +7,7 @@ from monai.data import DataLoader, Dataset
 from monai.engines import SupervisedEvaluator
 
 from brainmri_monai.engines import BagPrediction, Collect, PrecisionInferer, collate_bags
+from brainmri_monai.engines.patients.prediction import joint_of
 from brainmri_monai.explain import MonteCarloDropout
 from brainmri_monai.networks import AttentionPool, SmallCNN, TwoStepMIL
 
@@ -68,7 +69,7 @@ def test_labels_go_with_the_patients_and_are_minus_one_where_unknown(network):
 
 
 def test_joint_probabilities_of_all_patients_are_stacked(network):
-    joint = evaluate(network, samples()).joint
+    joint = joint_of(evaluate(network, samples()).predictions)
     assert joint.shape == (3, 3, 4)
     np.testing.assert_allclose(joint.sum(axis=(1, 2)), 1, rtol=1e-6)
 

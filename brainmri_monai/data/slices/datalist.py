@@ -1,0 +1,43 @@
+"""``datalist.json`` of a run on single slices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from brainmri_monai.data.datalist import Datalist
+
+__all__ = ["NO_PATIENTS", "SliceList"]
+
+NO_PATIENTS = (
+    "the set has no patient ids: other slices of a patient may stand on both sides of the split; "
+    "what is kept together are twins, slices that are nearly the same picture, also turned or mirrored"
+)
+
+
+@dataclass
+class SliceList(Datalist):
+    """The slices of a run and the part that each belongs to.
+
+    Beside what a :class:`~brainmri_monai.data.datalist.Datalist` has, where ``types`` are the classes. Entries have
+    ``id, image, label, group, digests``: the group is what the split kept together, the digest is of the pixels.
+    """
+
+    option: ClassVar[str] = "classes"
+
+    def samples(self, part: str) -> list[dict[str, Any]]:
+        """What an engine takes: ``id``, ``image`` (absolute paths), ``label`` (index of the class) and ``group``."""
+        return [
+            {
+                "id": e["id"],
+                "image": [str(self.root / file) for file in e["image"]],
+                "label": self.types.index(e["label"]),
+                "group": e["group"],
+            }
+            for e in self.parts[part]
+        ]
+
+    def twins_of_training(self) -> set[str]:
+        """Ids in the test of slices whose twin is in the training or the validation, as an official test may have."""
+        known = {e["group"] for part in ("training", "validation") for e in self.parts[part]}
+        return {e["id"] for e in self.parts["test"] if e["group"] in known}

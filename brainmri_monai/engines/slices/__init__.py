@@ -1,0 +1,1 @@
+"""Runs on single slices, each with a class."""

@@ -1,0 +1,181 @@
+"""The slices of a run: read once, split once, and found again by a resume or an evaluation."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn.functional import adaptive_avg_pool2d
+
+from brainmri_monai.data.datalist import digest_of, excluded
+from brainmri_monai.data.leaks import refuse_leak
+from brainmri_monai.data.patients import Problem
+from brainmri_monai.data.slices.datalist import SliceList
+from brainmri_monai.data.slices.folders import find_slices
+from brainmri_monai.data.slices.splits import cluster_groups, split_slices
+from brainmri_monai.data.splits import require_folds
+from brainmri_monai.data.store import ArrayStore
+from brainmri_monai.engines.distributed import is_main_process, main_process_first
+from brainmri_monai.engines.run_folder import RunFolder
+from brainmri_monai.engines.slices.reading import ReadSlices, read_set
+from brainmri_monai.errors import BrainMRIError
+
+__all__ = ["GROUPS", "tested_slices", "training_slices"]
+
+GROUPS = ("twins", "clusters")
+CLUSTERS = 100
+LOOK = 16  # rows and columns of the pictures whose clusters are looked for
+
+
+def training_slices(
+    run: RunFolder,
+    dataset_dir: str | Path,
+    store: ArrayStore,
+    size: int,
+    fold: int | None = None,
+    folds: int = 5,
+    groups: str = "twins",
+    official: bool = False,
+    shares: Sequence[float] = (0.7, 0.1, 0.2),
+    seed: int = 0,
+) -> SliceList:
+    """Find the slices of a training, decode each once, leave out what is broken, split the rest, and save the split.
+
+    When the run's folder holds a datalist, it is used again, provided that the data are the same: so a person may move
+    slices between its parts before the training begins.
+
+    Args:
+        run: the run's folder; asked first whether it may be used.
+        dataset_dir: folders of classes (see ``data.slices.folders.find_slices``).
+        store: keeps the prepared slices.
+        size: rows and columns of a prepared slice.
+        fold: which of ``folds`` is the test; ``None`` splits by ``shares`` instead.
+        folds: number of folds.
+        groups: what is kept together: ``twins``, or ``clusters`` of twins that look alike, for a pessimistic figure.
+        official: take the set's own test part.
+        shares: of the slices, for training, validation and test.
+        seed: of the split.
+
+    Raises:
+        BrainMRIError: when no slice can be used, a class has too few, or the folder holds another run.
+    """
+    if not str(dataset_dir):
+        raise BrainMRIError("no data set given.\nGive the folder with a folder of slices a class with --dataset_dir.")
+    how = _method(fold, folds, groups, official, shares) | {"seed": seed}
+    with main_process_first():
+        run.require_same_run()
+        found = find_slices(dataset_dir)
+        read = read_set(found, store, size)
+        if fold is not None:
+            require_folds(folds, fold, len(read.items))
+        together = read.twins if groups == "twins" else _clusters(read, seed)
+        entries = read.entries(together)
+        path = run.path / "datalist.json"
+        if path.exists():
+            datalist = SliceList.load(path)
+            run.require_same_data(datalist, how, digest_of(entries))
+            datalist.root = found.root
+            return datalist
+        split = split_slices(read.items, together.tolist(), seed, folds, fold, official, shares)
+        classes = sorted({entry["label"] for entry in entries})
+        layout = "slices with an official test" if found.official else "slices"
+        left_out = [problem for problem in read.problems if problem.severity == "error"]
+        datalist = SliceList.build(found.root, layout, classes, entries, split, how, left_out)
+        datalist.save(path)
+        if is_main_process():
+            _print(datalist, read)
+        return datalist
+
+
+def tested_slices(run: RunFolder, dataset_dir: str | Path, store: ArrayStore, size: int) -> SliceList:
+    """The slices of an evaluation: the run's own test slices, or all of another data set as an external test.
+
+    Args:
+        run: the folder of the finished run.
+        dataset_dir: empty, or where the run's own data lie now, or other folders of classes.
+        store: keeps the prepared slices.
+        size: rows and columns of a prepared slice.
+
+    Returns:
+        The run's datalist; with another data set its slices are the ``test`` part and the ``root`` is theirs.
+
+    Raises:
+        BrainMRIError: when the data have changed, or the other data set holds a slice that the run was trained on, or a
+            class that it does not know.
+    """
+    datalist = SliceList.load(run.path / "datalist.json")
+    with main_process_first():
+        found = find_slices(str(dataset_dir) or datalist.root)
+        read = read_set(found, store, size)
+    entries = read.entries(read.twins)
+    if digest_of(entries) == datalist.digest:
+        datalist.root = found.root
+        return datalist
+    if not str(dataset_dir) or found.root == datalist.root:
+        raise BrainMRIError(
+            f"the data in {found.root} are not those that the run was made with (digest {datalist.digest}).\n"
+            "Bring them back, or give another data set with --dataset_dir as an external test."
+        )
+    refuse_leak(entries, datalist.parts["training"] + datalist.parts["validation"], found.root)
+    unknown = sorted({entry["label"] for entry in entries} - set(datalist.types))
+    if unknown:
+        raise BrainMRIError(
+            f"the run knows the classes {', '.join(datalist.types)}; {found.root} also holds {', '.join(unknown)}.\n"
+            "Rename or take out these folders, or train with all classes."
+        )
+    left_out = [problem for problem in read.problems if problem.severity == "error"]
+    external = replace(datalist, root=found.root, layout="slices", excluded=excluded(left_out))
+    external.parts = {"training": [], "validation": [], "test": entries}
+    external.split = {"method": "external", "notes": [f"external test set {found.root}"]}
+    if is_main_process():
+        _print_left_out(left_out)
+    return external
+
+
+def _method(fold: int | None, folds: int, groups: str, official: bool, shares: Sequence[float]) -> dict[str, object]:
+    """How the split is asked for, as ``datalist.json`` records it."""
+    if groups not in GROUPS:
+        raise BrainMRIError(f"groups '{groups}' is not one of {', '.join(GROUPS)}.\nGive --groups twins.")
+    if official and fold is not None:
+        raise BrainMRIError("the official test and a fold are both asked for.\nGive --official or --fold, not both.")
+    numbers = all(isinstance(share, int | float) and 0 < share < 1 for share in shares)
+    if not numbers or len(shares) != 3 or abs(sum(shares) - 1) > 1e-6:
+        raise BrainMRIError(
+            f"the shares of training, validation and test are {', '.join(f'{share:.3g}' for share in shares)}.\n"
+            "Give --validation_share and --test_share between 0 and 1, less than 1 together."
+        )
+    if fold is not None:
+        return {"method": "kfold", "fold": fold, "folds": folds, "groups": groups}
+    return {"method": "official" if official else "holdout", "groups": groups, "shares": list(shares)}
+
+
+def _clusters(read: ReadSlices, seed: int) -> np.ndarray:
+    """Clusters of the groups of twins by how their pictures look when they are made very small."""
+    pictures = torch.from_numpy(np.asarray(read.pictures))[:, None]
+    blocks = [adaptive_avg_pool2d(some.float(), LOOK).flatten(1) for some in pictures.split(1024)]
+    return cluster_groups(torch.cat(blocks).numpy(), CLUSTERS, seed, read.twins)
+
+
+def _print(datalist: SliceList, read: ReadSlices) -> None:
+    sizes = ", ".join(f"{part} {len(entries)}" for part, entries in datalist.parts.items())
+    counts = Counter(entry["label"] for entry in datalist.entries)
+    groups = {entry["group"] for entry in datalist.entries}
+    kind = datalist.split["groups"]
+    print(f"data: {datalist.root} (layout: {datalist.layout}), {len(datalist.entries)} slices: {sizes}")
+    print(f"kept together: {len(groups)} groups of {kind}; the patients are not known")
+    print("classes: " + ", ".join(f"{name} {counts[name]}" for name in datalist.types))
+    for note in datalist.split["notes"]:
+        print(f"note: {note}")
+    for problem in read.problems:
+        if problem.severity == "warning" and "your own" in problem.what:
+            print(f"note: {problem.what}")
+    _print_left_out([problem for problem in read.problems if problem.severity == "error"])
+
+
+def _print_left_out(problems: Iterable[Problem]) -> None:
+    for problem in problems:
+        print(f"left out: {problem.where}: {problem.what}. {problem.remedy}")

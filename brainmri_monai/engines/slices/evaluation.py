@@ -1,0 +1,213 @@
+"""From a trained network to fitted buffers, a table of predictions and the scores of the test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monai.engines import Evaluator
+from numpy.typing import NDArray
+
+from brainmri_monai.data.slices.datalist import NO_PATIENTS, SliceList
+from brainmri_monai.engines.collect import Collect
+from brainmri_monai.engines.distributed import is_main_process
+from brainmri_monai.engines.run_folder import RunFolder
+from brainmri_monai.engines.slices.prediction import SliceAnswer, probabilities_of
+from brainmri_monai.engines.weights import save
+from brainmri_monai.errors import BrainMRIError
+from brainmri_monai.files import write_json
+from brainmri_monai.metrics.calibration import fit_temperature
+from brainmri_monai.metrics.selective import COVERAGES, Abstention, confidence_for_risk, risk_coverage
+from brainmri_monai.metrics.slice_table import to_slice_answers, to_slice_table
+from brainmri_monai.metrics.slices import SliceAnswers, score_slices
+from brainmri_monai.metrics.table import write_table
+from brainmri_monai.networks.slice_classifier import DECISIONS, SliceClassifier
+
+__all__ = ["SliceEvaluation"]
+
+
+class SliceEvaluation:
+    """Fit the network's buffers on the validation slices, answer the test slices, and write what came out.
+
+    Args:
+        run: the folder of the finished run.
+        datalist: of the run, or of an external test (see ``engines.slices.datalists.tested_slices``).
+        networks: with their weights loaded; of the first the buffers are fitted, when it is alone.
+        calibrator: evaluates the validation slices.
+        familiar: evaluates training slices, for what the detector knows.
+        evaluator: evaluates the test slices.
+        collect: attached to all three.
+        risk: share of wrong answers that may be given.
+        foreign: share of the validation slices that the detector may call no brain MRI.
+        resamples: of the bootstrap over groups of twins.
+        seed: of the bootstrap.
+    """
+
+    def __init__(
+        self,
+        run: RunFolder,
+        datalist: SliceList,
+        networks: Sequence[SliceClassifier],
+        calibrator: Evaluator,
+        familiar: Evaluator,
+        evaluator: Evaluator,
+        collect: Collect,
+        risk: float = 0.01,
+        foreign: float = 0.005,
+        resamples: int = 1000,
+        seed: int = 0,
+    ) -> None:
+        for name, share in (("risk", risk), ("foreign", foreign)):
+            if not isinstance(share, int | float) or not 0 < share < 1:
+                raise BrainMRIError(f"{name} {share!r} is no share.\nGive --{name} between 0 and 1, such as 0.01.")
+        self.run = run
+        self.datalist = datalist
+        self.networks = networks
+        self.calibrator = calibrator
+        self.familiar = familiar
+        self.evaluator = evaluator
+        self.collect = collect
+        self.risk = risk
+        self.foreign = foreign
+        self.resamples = resamples
+        self.seed = seed
+        self.external = datalist.split["method"] == "external"
+        self.abstention: Abstention | None = None
+        self.fitted_on = 0
+        if len(networks) > 1 and not self.external:
+            raise BrainMRIError(
+                "an ensemble of folds was trained on the test slices of each of them.\n"
+                "Give other data with --dataset_dir, or leave out --ensemble."
+            )
+
+    @property
+    def folder(self) -> Path:
+        """Where the results go: the run's folder, or for an external test one below it."""
+        return self.run.results(self.datalist)
+
+    def calibrate(self) -> None:
+        """Fit temperature, least confidence and detector, and save them with the weights.
+
+        An external test leaves them as they are: its slices must not shape the model.
+        """
+        if self.external:
+            return
+        (network,) = self.networks
+        self.familiar.run()
+        network.detector.fit(_features(self.collect.predictions, network))
+        self.calibrator.run()
+        seen = self.collect.predictions
+        labels, features = np.array([answer.label for answer in seen]), _features(seen, network)
+        with torch.no_grad():
+            logits = network.head(features.to(network.head.weight.dtype))
+            network.temperature.fill_(fit_temperature(logits.double().cpu().numpy(), labels))
+            probabilities = network.log_probabilities(features).exp().double().cpu().numpy()
+            network.detector.fit_limit(network.detector(features), self.foreign)
+        first = _one_of_each_group([answer.id for answer in seen], self.datalist)
+        correct = probabilities.argmax(axis=1) == labels
+        self.abstention = confidence_for_risk(probabilities.max(axis=1)[first], correct[first], self.risk)
+        network.minimum_confidence.fill_(self.abstention.confidence)
+        self.fitted_on = len(seen)
+        if is_main_process():
+            save(network.state_dict(), self.run.best)
+
+    def test(self) -> None:
+        """Answer the test slices; write ``test_predictions.csv`` and ``metrics_test.json``."""
+        self.evaluator.run()
+        if not is_main_process():
+            return
+        seen = self.collect.predictions
+        groups = {entry["id"]: entry["group"] for entry in self.datalist.parts["test"]}
+        table = to_slice_table(
+            [answer.id for answer in seen],
+            probabilities_of(seen),
+            self.datalist.types,
+            [answer.decision for answer in seen],
+            [answer.distance for answer in seen],
+            [answer.label for answer in seen],
+            [groups[answer.id] for answer in seen],
+        )
+        answers = to_slice_answers(table, self.datalist.types)
+        metrics = self.summary(answers, list(table["id"]), list(table["decision"]))
+        write_table(table, self.folder / "test_predictions.csv")
+        write_json(self.folder / "metrics_test.json", metrics)
+        if self.external:
+            self.datalist.save(self.folder / "datalist.json")
+            write_json(self.folder / "run.json", self.run.record)
+        print(f"tested {metrics['slices']} slices in {metrics['groups']} groups: {self.folder / 'metrics_test.json'}")
+        _print_scores(metrics["tasks"]["class"])
+        if "without_twins" in metrics:
+            print(f"without the {metrics['twins_of_training']} slices that have a twin in the training:")
+            _print_scores(metrics["without_twins"]["tasks"]["class"])
+        for note in metrics["notes"]:
+            print(f"note: {note}")
+
+    def summary(self, answers: SliceAnswers, ids: Sequence[str], decisions: Sequence[str]) -> dict[str, Any]:
+        """What ``metrics_test.json`` holds."""
+        metrics = score_slices(answers, self.datalist.types, self.resamples, self.seed)
+        metrics["external"] = self.external
+        metrics["notes"] += [NO_PATIENTS, *self.datalist.split["notes"]]
+        metrics["decisions"] = {name: list(decisions).count(name) for name in DECISIONS}
+        twins = self.datalist.twins_of_training()
+        if twins:
+            alone = np.array([name not in twins for name in ids])
+            metrics["twins_of_training"] = len(ids) - int(alone.sum())
+            if alone.any():
+                metrics["without_twins"] = score_slices(answers[alone], self.datalist.types, self.resamples, self.seed)
+        metrics["risk_coverage"] = _risk_coverage(answers)
+        network = self.networks[0]
+        metrics["calibration"] = {
+            "fitted_on": self.fitted_on,
+            "temperature": float(network.temperature),
+            "minimum_confidence": float(network.minimum_confidence),
+            "limit": float(network.detector.limit) if torch.isfinite(network.detector.limit) else None,
+            "risk": self.risk,
+            **({"abstention": vars(self.abstention)} if self.abstention else {}),
+        }
+        if self.abstention and not self.abstention.promised:
+            metrics["notes"].append(_no_promise(self.risk, self.abstention))
+        return metrics
+
+
+def _features(seen: Sequence[SliceAnswer], network: SliceClassifier) -> torch.Tensor:
+    """N F, on the network's device."""
+    stacked = np.stack([answer.features for answer in seen])
+    return torch.from_numpy(stacked).to(network.temperature.device)
+
+
+def _one_of_each_group(ids: Sequence[str], datalist: SliceList) -> NDArray:
+    """Indices of the first slice of each group: twins would count one answer several times."""
+    group_of = {entry["id"]: entry["group"] for entry in datalist.entries}
+    return np.unique([group_of[name] for name in ids], return_index=True)[1]
+
+
+def _risk_coverage(answers: SliceAnswers) -> list[dict[str, float]]:
+    """Points of the curve, by falling coverage."""
+    curve = risk_coverage(answers.confidence, answers.correct)
+    at = [int(np.searchsorted(curve.coverage, share - 1e-9)) for share in COVERAGES]
+    return [
+        {"coverage": float(curve.coverage[k]), "risk": float(curve.risk[k]), "confidence": float(curve.confidence[k])}
+        for k in dict.fromkeys(at)
+    ]
+
+
+def _no_promise(risk: float, abstention: Abstention) -> str:
+    return (
+        f"a risk of {risk:.2%} cannot be promised from so few validation slices: the least confidence is the one whose "
+        f"bound is lowest, {abstention.bound:.2%}, while {abstention.coverage:.0%} of them are answered"
+    )
+
+
+def _print_scores(scores: dict[str, Any]) -> None:
+    names = ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc_macro", "ece", "answered", "accuracy_answered")
+    for name in (*names, "confident_mistakes"):
+        print(f"  {name.replace('_', ' '):32} {_interval(scores[name])}")
+
+
+def _interval(entry: dict[str, float | None]) -> str:
+    if entry["value"] is None:
+        return "undefined"
+    return f"{entry['value']:.4f}" + (f" [{entry['low']:.4f}, {entry['high']:.4f}]" if entry["low"] is not None else "")

@@ -1,0 +1,167 @@
+"""Slices without labels, one after the other, and what an inference leaves behind."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ignite.engine import Engine, Events
+from torch.utils.data import IterableDataset
+
+from brainmri_monai.data.images import SLICE_SUFFIXES, is_picture
+from brainmri_monai.data.patients import list_folder, relative
+from brainmri_monai.engines.patients.patients import reason
+from brainmri_monai.engines.slices.prediction import SliceAnswer
+from brainmri_monai.errors import BrainMRIError
+from brainmri_monai.metrics.slice_table import to_slice_table
+from brainmri_monai.metrics.table import write_table
+from brainmri_monai.networks.slice_classifier import DECISIONS, SliceClassifier
+
+__all__ = ["SavePortableSlices", "SaveSlices", "SliceStream"]
+
+SAID = {"answered": "answered", "uncertain": "uncertain", "not_brain_mri": "not a brain MRI"}
+
+
+class SliceStream(IterableDataset):
+    """Slices to classify, one after the other; one that fails is kept aside with its reason, and the others go on.
+
+    Args:
+        dataset_dir: a folder; all pictures in it are taken, also those in folders below.
+        image: one file instead: a picture, or a volume of one slice.
+        transform: applied to each sample, ``id`` and ``image``, a path.
+
+    Raises:
+        BrainMRIError: when both are given, or neither, or there is no picture.
+    """
+
+    def __init__(self, dataset_dir: str | Path, image: str | Path, transform: Any) -> None:
+        if bool(str(dataset_dir)) == bool(str(image)):
+            found = "both" if str(image) else "neither"
+            raise BrainMRIError(
+                f"expected --image FILE or --dataset_dir DIR, found {found}: nothing to predict.\n"
+                "Give one slice with --image, or a folder of slices with --dataset_dir."
+            )
+        self.files = _one(Path(image)) if str(image) else _all(Path(dataset_dir))
+        self.transform = transform
+        self.failed: dict[str, str] = {}
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for name, file in self.files.items():
+            try:
+                yield self.transform({"id": name, "image": str(file)})
+            except Exception as error:  # whatever a reader or a transform raises, the next slice is another file
+                self.failed[name] = reason(error)
+
+
+class SaveSlices:
+    """Write ``predictions.csv`` from what :class:`~brainmri_monai.engines.slices.prediction.SlicePrediction` says.
+
+    Args:
+        folder: where to.
+        classes: names of the T classes.
+        cases: the slices; it keeps those that failed.
+    """
+
+    def __init__(self, folder: str | Path, classes: Sequence[str], cases: SliceStream) -> None:
+        self.folder = Path(folder)
+        self.classes = list(classes)
+        self.cases = cases
+        self.answers: list[SliceAnswer] = []
+
+    def attach(self, engine: Engine) -> None:
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        self.answers += engine.state.output
+
+    def finish(self) -> None:
+        """Write the table and say what failed.
+
+        Raises:
+            SystemExit: with code 1, when a slice failed; the results of the others are written.
+        """
+        path = self.folder / "predictions.csv"
+        path.unlink(missing_ok=True)  # so that no earlier answer stands in the place of this one's
+        if self.answers:
+            table = to_slice_table(
+                [answer.id for answer in self.answers],
+                np.stack([answer.probabilities for answer in self.answers]),
+                self.classes,
+                [answer.decision for answer in self.answers],
+                [answer.distance for answer in self.answers],
+            )
+            write_table(table, path)
+            for row in table.itertuples():
+                print(f"{row.id}: {row.pred} ({row.confidence:.3f}), {SAID[row.decision]}")
+            print(f"{len(table)} predicted: {path}")
+        for name, why in self.cases.failed.items():
+            print(f"failed: {name}: {why}", file=sys.stderr)
+        if self.cases.failed:
+            print(f"{len(self.cases.failed)} failed, {len(self.answers)} predicted", file=sys.stderr)
+            raise SystemExit(1)
+
+
+class SavePortableSlices(SaveSlices):
+    """The same from the portable pipeline, whose postprocessing gives ``probabilities``, T.
+
+    Args:
+        folder: where to.
+        classes: names of the T classes.
+        cases: the slices; it keeps those that failed.
+        network: asked for the decision.
+    """
+
+    def __init__(
+        self, folder: str | Path, classes: Sequence[str], cases: SliceStream, network: SliceClassifier
+    ) -> None:
+        super().__init__(folder, classes, cases)
+        self.network = network
+
+    def __call__(self, engine: Engine) -> None:
+        samples, outputs = engine.state.batch, engine.state.output  # decollated
+        self.network.eval()  # MONAI's evaluator has put it back
+        with torch.inference_mode():
+            images = torch.stack([sample["image"] for sample in samples]).to(engine.state.device)
+            features = self.network.features(images)
+            distances = self.network.detector(features)
+            decisions = self.network.decision(self.network.log_probabilities(features), distances)
+        for n, (sample, output) in enumerate(zip(samples, outputs, strict=True)):
+            probabilities = output["probabilities"].double().cpu().numpy()
+            if not np.isfinite(probabilities).all():  # MONAI's readers let NaN pass
+                self.cases.failed[sample["id"]] = "holds NaN or infinite values"
+                continue
+            decision, distance = DECISIONS[int(decisions[n])], float(distances[n])
+            self.answers.append(
+                SliceAnswer(sample["id"], probabilities, decision, distance, -1, features[n].cpu().numpy())
+            )
+
+
+def _one(file: Path) -> dict[str, Path]:
+    if file.is_dir():
+        raise BrainMRIError(f"expected one slice, found a folder\n{file}\nGive it with --dataset_dir, or a file in it.")
+    return {file.name: file}
+
+
+def _all(root: Path) -> dict[str, Path]:
+    root = root.resolve()
+    if root.is_file():
+        return _one(root)
+    found = {relative(file, root): file for file in _below(root)}
+    if not found:
+        raise BrainMRIError(
+            f"expected pictures ({', '.join(SLICE_SUFFIXES)}), found none\n{root}\n"
+            "Give a folder that holds slices, or one slice with --image."
+        )
+    return found
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for entry in list_folder(folder):
+        if entry.is_dir():
+            yield from _below(entry)
+        elif is_picture(entry):
+            yield entry

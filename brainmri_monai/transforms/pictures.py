@@ -1,0 +1,79 @@
+"""From the picture of one slice to what a network takes."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monai.config import KeysCollection
+from monai.transforms import MapTransform
+from PIL import Image
+from torch.nn.functional import interpolate
+
+from brainmri_monai.data.images import read_stack
+from brainmri_monai.data.stack import ImageError
+
+__all__ = ["LoadPictured", "prepare_picture"]
+
+UPPER_PERCENTILE = 99.5  # brighter pixels are vessels and artefacts
+
+
+def prepare_picture(picture: np.ndarray, size: int) -> np.ndarray:
+    """Make a slice grey and square, and scale its grey values from the least to the 99.5th percentile.
+
+    The steps and their order are those of the ``preprocessing`` in ``inference.json``, which does them with MONAI's
+    and torch's own. The slices are grey because in public sets a tint of colour tells the source, and so the class.
+
+    Args:
+        picture: H W 3, uint8 or float32.
+        size: rows and columns of a prepared slice.
+
+    Returns:
+        size size, unsigned bytes.
+    """
+    grey = Image.fromarray(picture).convert("L") if picture.dtype == np.uint8 else picture.mean(axis=2)
+    image = torch.from_numpy(np.array(grey, dtype=np.float32))[None, None]  # 1 1 H W
+    image = interpolate(image, (size, size), mode="bilinear", antialias=True)[0, 0].numpy()
+    low, high = image.min(), np.percentile(image, UPPER_PERCENTILE)
+    scaled = (image - low) * (255 / max(high - low, np.finfo(np.float32).tiny))
+    return scaled.clip(0, 255).round().astype(np.uint8)
+
+
+class LoadPictured(MapTransform):
+    """Load one slice, prepared by :func:`prepare_picture`, as 3 H W with values in [0, 1].
+
+    MONAI's ``LoadImaged`` neither turns pictures as their EXIF data says, nor refuses what is broken with a reason.
+
+    Args:
+        keys: keys of the files: a picture, or a volume of one slice.
+        size: rows and columns.
+
+    Raises:
+        BrainMRIError: when a file cannot be read, or holds several slices.
+    """
+
+    def __init__(self, keys: KeysCollection, size: int) -> None:
+        super().__init__(keys)
+        self.size = size
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        data = dict(data)
+        for key in self.key_iterator(data):
+            prepared = prepare_picture(read_one(data[key]), self.size)
+            data[key] = (torch.from_numpy(prepared) / 255).expand(3, -1, -1)
+        return data
+
+
+def read_one(file: str | Path) -> np.ndarray:
+    """Read the slice of a file, H W 3.
+
+    Raises:
+        ImageError: when it cannot be read, or holds several.
+    """
+    slices = read_stack(file).slices
+    if len(slices) > 1:
+        raise ImageError(file, f"expected one slice, found {len(slices)}", "Export the slice that is to be classified.")
+    return slices[0]
