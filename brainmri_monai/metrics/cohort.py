@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from brainmri_monai.metrics.bootstrap import bootstrap
+from brainmri_monai.metrics.bootstrap import Statistics, bootstrap, note_of_few
 from brainmri_monai.metrics.reliability import error_of_bins
 
-__all__ = ["cohort_error", "summarise"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["cohort_error", "describe_cases", "means_of_patients", "summarise"]
 
 Interval = dict[str, float | None]  # value, low, high
 
@@ -30,19 +34,65 @@ def summarise(
     Returns:
         name → ``mean`` and ``median``, each with ``value``, ``low`` and ``high``; ``None`` where undefined.
     """
-    names, values = list(scores), np.array(list(scores.values()), dtype=float)  # S n
-    cases = _cases_of(patients)
+    draw, patients_drawn = _drawing(scores, patients)
 
     def statistics(drawn: NDArray) -> dict[str, float]:
-        some = values[:, np.concatenate([cases[patient] for patient in drawn])]
+        some = draw(drawn)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Mean of empty slice|All-NaN slice")
             means, medians = np.nanmean(some, axis=1), np.nanmedian(some, axis=1)
-        pairs = zip(names, means, medians, strict=True)
+        pairs = zip(scores, means, medians, strict=True)
         return {key: value for name, mean, median in pairs for key, value in ((f"{name} mean", mean), (name, median))}
 
-    found = bootstrap(statistics, len(cases), resamples, seed)
-    return {name: {"mean": found[f"{name} mean"], "median": found[name]} for name in names}
+    found = bootstrap(statistics, patients_drawn, resamples, seed)
+    return {name: {"mean": found[f"{name} mean"], "median": found[name]} for name in scores}
+
+
+def means_of_patients(scores: Mapping[str, Sequence[float]], patients: Sequence[str]) -> tuple[Statistics, int]:
+    """What a comparison draws from: the mean of each score over all cases of some patients.
+
+    Args:
+        scores, patients: as for :func:`summarise`.
+
+    Returns:
+        Indices of patients → name → mean, and how many patients there are.
+    """
+    draw, count = _drawing(scores, patients)
+
+    def statistics(drawn: NDArray) -> dict[str, float]:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Mean of empty slice")
+            return dict(zip(scores, np.nanmean(draw(drawn), axis=1).tolist(), strict=True))
+
+    return statistics, count
+
+
+def describe_cases(
+    table: pd.DataFrame, regions: Sequence[str], failed: Mapping[str, str], resamples: int = 1000, seed: int = 0
+) -> dict[str, Any]:
+    """What ``metrics_test.json`` says of the scores of a table with a row a case.
+
+    Args:
+        table: ``patient``, ``dice_mean``, and ``<score>_<region>`` for each score and region, in lower case.
+        regions: their names.
+        failed: case that is not in the table → reason.
+        resamples, seed: of the bootstrap.
+    """
+    of_region = {region: f"_{region.lower()}" for region in regions}
+    names = [name for name in table if name == "dice_mean" or name.endswith(tuple(of_region.values()))]
+    found = summarise({name: table[name] for name in names}, list(table["patient"]), resamples, seed)
+    return {
+        "patients": table["patient"].nunique(),
+        "cases": len(table),
+        "regions": list(regions),
+        "notes": _notes(table, regions, failed),
+        "failed": dict(failed),
+        "dice_mean": found["dice_mean"],
+        "scores": {
+            region: {name.removesuffix(end): found[name] for name in names if name.endswith(end)}
+            for region, end in of_region.items()
+        },
+    }
 
 
 def cohort_error(
@@ -69,3 +119,28 @@ def cohort_error(
 def _cases_of(patients: Sequence[str]) -> list[NDArray]:
     """For each patient the numbers of the cases."""
     return [np.flatnonzero(np.array(patients) == patient) for patient in dict.fromkeys(patients)]
+
+
+def _drawing(
+    scores: Mapping[str, Sequence[float]], patients: Sequence[str]
+) -> tuple[Callable[[NDArray], NDArray], int]:
+    """Indices of patients → S n, the scores of their cases; and how many patients there are."""
+    values = np.array([np.asarray(column, dtype=float) for column in scores.values()])  # S n
+    cases = _cases_of(patients)
+    return lambda drawn: values[:, np.concatenate([cases[patient] for patient in drawn])], len(cases)
+
+
+def _notes(table: pd.DataFrame, regions: Sequence[str], failed: Mapping[str, str]) -> list[str]:
+    notes = note_of_few(table["patient"].nunique())
+    for region in regions:
+        absent = int((table[f"true_volume_ml_{region.lower()}"] == 0).sum())
+        if absent:
+            notes.append(
+                f"{absent} of {len(table)} cases have no {region}: as in the challenge, such a case scores Dice 1 "
+                "and HD95 0 where none was predicted, else Dice 0 and as HD95 the diagonal of the volume"
+            )
+    if table.filter(regex="^lesionwise_dice_brats2025_").isna().any(axis=None):
+        notes.append("brats2025 leaves out a case in which a region is neither there nor found")
+    if failed:
+        notes.append(f"{len(failed)} of {len(table) + len(failed)} cases failed and are not in the scores")
+    return notes

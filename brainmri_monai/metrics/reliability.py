@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BINS", "bin_voxels", "error_of_bins"]
+__all__ = ["BINS", "bin_voxels", "counts_of", "describe_bins", "error_of_bins"]
 
 BINS = 10
 
@@ -39,3 +41,21 @@ def error_of_bins(counts: NDArray) -> float:
     """
     voxels, probability, true = counts
     return float(np.abs(true - probability).sum() / voxels.sum()) if voxels.sum() else float("nan")
+
+
+def describe_bins(counts: NDArray) -> list[dict[str, float | None]]:
+    """Of each bin the number of voxels, their mean probability, and the share of them that is true.
+
+    Args:
+        counts: 3 BINS, of :func:`bin_voxels`.
+    """
+    return [
+        {"voxels": int(n), "probability": p / n if n else None, "share": t / n if n else None}
+        for n, p, t in counts.T.tolist()
+    ]
+
+
+def counts_of(bins: Sequence[Mapping[str, float | None]]) -> NDArray:
+    """The counts 3 BINS that :func:`describe_bins` was given."""
+    rows = [[one["voxels"], *((one[name] or 0) * one["voxels"] for name in ("probability", "share"))] for one in bins]
+    return np.array(rows, dtype=float).T

@@ -77,15 +77,17 @@ def write_table(table: pd.DataFrame, path: str | Path) -> None:
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
-    """Read a table of predictions; ids and labels stay text, and what is empty stays empty.
+    """Read a table of predictions; ids and labels stay text, empty where they are, and an empty number is NaN.
 
     Raises:
         BrainMRIError: when there is no such table.
     """
     import pandas as pd
 
-    text = ["id", "pred", "decision", "label", "grade_pred", "grade_hard", "grade_teacher_forced", "grade_label"]
+    text = ["id", "pred", "decision", "label", "patient"]
+    text += ["grade_pred", "grade_hard", "grade_teacher_forced", "grade_label"]
     try:
-        return pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values={})
+        table = pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=[""])
     except (OSError, ValueError) as error:
         raise BrainMRIError(f"no predictions in {path}: {error}.\nEvaluate the run first.") from error
+    return table.fillna(dict.fromkeys(text, ""))

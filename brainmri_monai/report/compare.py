@@ -13,62 +13,55 @@ from numpy.typing import NDArray
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.files import write_json
 from brainmri_monai.metrics.bootstrap import Statistics, bootstrap, paired_bootstrap
-from brainmri_monai.metrics.table import read_table, to_answers
-from brainmri_monai.metrics.two_step import statistics
+from brainmri_monai.metrics.table import read_table
+from brainmri_monai.report.kinds import Kind, Score, kind_of
 from brainmri_monai.report.page import write_comparison_report
-from brainmri_monai.report.reading import read_json
 
 __all__ = ["compare"]
 
 RESAMPLES = 2000
-METRICS = {
-    "type_balanced_accuracy": "type balanced accuracy",
-    "type_macro_f1": "type macro F1",
-    "type_roc_auc_macro": "type ROC AUC, macro",
-    "type_ece": "type expected calibration error",
-    "grade_end2end_balanced_accuracy": "grade balanced accuracy, end to end",
-    "grade_end2end_roc_auc_macro": "grade ROC AUC, end to end, macro",
-    "grade_teacher_forced_roc_auc_macro": "grade ROC AUC, true type given, macro",
-    "end2end_all_correct": "type and grade both correct",
-}
 
 
 def compare(runs: Sequence[str | Path], output_dir: str | Path) -> Path:
     """Write ``comparison.json`` and ``report.html``: each run's scores, and their differences to the first run's.
 
     Args:
-        runs: folders of evaluated runs or cross-validations, two or more, with the same test patients.
+        runs: folders of evaluated runs or cross-validations, two or more, with the same test cases.
         output_dir: where the files go.
 
     Returns:
         The path of the report.
 
     Raises:
-        BrainMRIError: when a run is not evaluated, or the runs were tested on other patients or labels.
+        BrainMRIError: when a run is not evaluated, or the runs were tested on other cases or have other answers.
     """
     folders = [Path(run).absolute() for run in runs]
-    tables = [read_table(folder / "test_predictions.csv").set_index("id").sort_index() for folder in folders]
+    kind, every = _kind(folders)
+    tables = [read_table(folder / "test_predictions.csv").sort_values("id", ignore_index=True) for folder in folders]
     for folder, table in zip(folders, tables, strict=True):
-        _require_same(folders[0], tables[0], folder, table)
-    scores = [_scores(folder, table) for folder, table in zip(folders, tables, strict=True)]
-    patients = len(tables[0])
-    values = [bootstrap(s, patients, RESAMPLES) for s in scores]
-    differences = [None, *(paired_bootstrap(scores[0], s, patients, RESAMPLES) for s in scores[1:])]
+        _require_same(kind, folders[0], tables[0], folder, table)
+    scores = _common_scores(kind, tables)
+    samples = [kind.statistics(table, metrics) for table, metrics in zip(tables, every, strict=True)]
+    statistics, units = [_only(scores, sample) for sample, _ in samples], samples[0][1]
+    values = [bootstrap(s, units, RESAMPLES) for s in statistics]
+    differences = [None, *(paired_bootstrap(statistics[0], s, units, RESAMPLES) for s in statistics[1:])]
     comparison = {
         "runs": [
-            {"name": name, "path": str(folder), "patients": patients}
+            {"name": name, "path": str(folder), kind.unit: units}
             for name, folder in zip(_names(folders), folders, strict=True)
         ],
         "metrics": [
             {
-                "metric": title,
+                "metric": f"{score.title} ({score.unit})" if score.unit else score.title,
+                "unit": score.unit,
                 "values": [v[name] for v in values],
                 "differences": [d and d[name] for d in differences],
             }
-            for name, title in METRICS.items()
+            for name, score in scores.items()
         ],
-        "patients": patients,
-        "method": f"paired bootstrap over patients, {RESAMPLES} resamples",
+        kind.unit: units,
+        "unit": kind.unit,
+        "method": f"paired bootstrap over {kind.unit}, {RESAMPLES} resamples",
     }
     output_dir = Path(output_dir)
     write_json(output_dir / "comparison.json", comparison)
@@ -78,32 +71,40 @@ def compare(runs: Sequence[str | Path], output_dir: str | Path) -> Path:
     return page
 
 
-def _require_same(first: Path, expected: pd.DataFrame, folder: Path, table: pd.DataFrame) -> None:
-    if list(expected.index) != list(table.index):
-        only = sorted(set(expected.index) ^ set(table.index))
+def _kind(folders: Sequence[Path]) -> tuple[Kind, list[dict[str, Any]]]:
+    """What the runs answer, which is the same for all, and the metrics of each."""
+    kinds, metrics = zip(*map(kind_of, folders), strict=True)
+    other = next((folder for folder, kind in zip(folders, kinds, strict=True) if kind is not kinds[0]), None)
+    if other is not None:
         raise BrainMRIError(
-            f"{first} and {folder} were tested on different patients: {len(expected)} and {len(table)}, "
+            f"{folders[0]} and {other} have answers of different kinds.\nCompare runs of bundles for the same task."
+        )
+    return kinds[0], list(metrics)
+
+
+def _require_same(kind: Kind, first: Path, expected: pd.DataFrame, folder: Path, table: pd.DataFrame) -> None:
+    if list(expected["id"]) != list(table["id"]):
+        only = sorted(set(expected["id"]) ^ set(table["id"]))
+        raise BrainMRIError(
+            f"{first} and {folder} were tested on different cases: {len(expected)} and {len(table)}, "
             f"such as {', '.join(only[:3])}.\nCompare runs of the same split, or cross-validations of the same data."
         )
-    if "grade_label" not in expected or "grade_label" not in table:
-        raise BrainMRIError(
-            f"compare knows the answers of type and grade, and {first} or {folder} has others.\n"
-            "Compare runs of brain_tumor_mil_classification."
-        )
-    if not expected[["label", "grade_label"]].equals(table[["label", "grade_label"]]):
+    truth = [name for name in kind.truth(expected) if name in table]
+    if not truth or not expected[truth].equals(table[truth]):
         raise BrainMRIError(f"{first} and {folder} have different labels.\nEvaluate both on the same data again.")
 
 
-def _scores(folder: Path, table: pd.DataFrame) -> Statistics:
-    metrics = read_json(folder / "metrics_crossval.json") or read_json(folder / "metrics_test.json")
-    if metrics is None:
-        raise BrainMRIError(f"no metrics_test.json in {folder}.\nEvaluate the run first.")
-    answers = to_answers(table, metrics["tasks"]["type"]["classes"])
-    folds = table["fold"].to_numpy() if "fold" in table else None
+def _common_scores(kind: Kind, tables: Sequence[pd.DataFrame]) -> dict[str, Score]:
+    first, *others = map(kind.scores, tables)
+    return {name: score for name, score in first.items() if all(name in other for other in others)}
+
+
+def _only(names: dict[str, Score], statistics: Statistics) -> Statistics:
+    """Without the scores that another run lacks."""
 
     def chosen_scores(chosen: NDArray) -> dict[str, float]:
-        scores = statistics(answers[chosen], None if folds is None else folds[chosen])
-        return {name: scores[name] for name in METRICS}
+        values = statistics(chosen)
+        return {name: values[name] for name in names}
 
     return chosen_scores
 

@@ -75,7 +75,9 @@ def write_report(output_dir: str | Path, *, mistakes: int = 6, attention_figures
 
 
 def write_comparison_report(folder: str | Path) -> Path:
-    """Write ``report.html`` and ``figures/comparison.png`` into ``folder``, from its ``comparison.json``.
+    """Write ``report.html`` and figures into ``folder``, from its ``comparison.json``.
+
+    The figure ``comparison.png`` holds the metrics between 0 and 1, ``comparison_<unit>.png`` those with a unit.
 
     Returns:
         The path of the page.
@@ -89,12 +91,20 @@ def write_comparison_report(folder: str | Path) -> Path:
         raise BrainMRIError(
             f"expected comparison.json, found none in {folder}\nMake it with: brainmri compare RUN RUN …"
         )
-    figure = folder / "figures" / "comparison.png"
-    plot_comparison(comparison, figure)
-    alt = "Each metric of each run with its interval, and the differences to the first run; the table has the numbers"
     path = folder / "report.html"
-    write_text(path, render("comparison.html.j2", comparison=comparison, figure=embed(figure, alt)))
+    write_text(path, render("comparison.html.j2", comparison=comparison, figures=_draw_comparison(comparison, folder)))
     return path
+
+
+def _draw_comparison(comparison: Mapping[str, Any], folder: Path) -> list[Picture]:
+    alt = "Each metric of each run with its interval, and the differences to the first run; the table has the numbers"
+    pictures = []
+    for unit in dict.fromkeys(metric.get("unit", "") for metric in comparison["metrics"]):
+        some = [metric for metric in comparison["metrics"] if metric.get("unit", "") == unit]
+        path = folder / "figures" / (f"comparison_{unit}.png" if unit else "comparison.png")
+        plot_comparison({**comparison, "metrics": some}, path)
+        pictures.append(embed(path, f"{alt} (in {unit})" if unit else alt))
+    return pictures
 
 
 def _task_name(task: str) -> str:

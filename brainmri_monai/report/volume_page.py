@@ -33,12 +33,12 @@ def case_path(folder: Path, case: str) -> Path:
 
 
 def write_volume_report(output_dir: str | Path, *, case_figures: int = 60) -> Path:
-    """Write ``report.html`` into the folder of a run on volumes, from the files that lie there.
+    """Write ``report.html`` into the folder of a run on volumes or of a cross-validation, from the files there.
 
     The page holds its pictures and loads nothing. What the run has not made yet is left out with a sentence.
 
     Args:
-        output_dir: the folder with ``run.json``.
+        output_dir: the folder with ``run.json``, or with ``metrics_crossval.json`` and ``fold0``.
         case_figures: how many figures of cases the page holds, the worst cases first.
 
     Returns:
@@ -134,7 +134,8 @@ def _cases(files: RunFiles, regions: list[str], case_figures: int) -> list[dict[
     cases.sort(key=lambda case: case["dice"])
     for number, case in enumerate(cases):
         case["number"] = number  # for links inside the page
-        path = case_path(files.folder, case["id"])
+        fold = case["row"].get("fold")
+        path = case_path(files.folder / f"fold{fold}" if fold else files.folder, case["id"])
         if number < case_figures and path.exists():
             alt = f"Slices through the largest lesion of {case['id']} with the outlines of truth and prediction"
             case["picture"] = embed(path, alt, photo=True)

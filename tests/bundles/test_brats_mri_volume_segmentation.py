@@ -201,16 +201,6 @@ def test_a_case_without_a_modality_is_left_out_unless_the_network_learns_to_do_w
     assert len(CaseList.load(lenient / "datalist.json").entries) == cases
 
 
-def test_commands_that_know_types_alone_say_so_before_the_work(run, cohort, brainmri, tmp_path):
-    code, _, err = brainmri("crossval", BUNDLE, "--dataset_dir", cohort, "--output_dir", tmp_path / "folds")
-    assert code == 2
-    assert "crossval pools answers of type and grade" in err
-    assert not (tmp_path / "folds").exists()
-    code, _, err = brainmri("compare", run, run, "--output_dir", tmp_path / "comparison")
-    assert code == 2
-    assert "compare knows the answers of type and grade" in err
-
-
 def test_check_reads_the_split_of_a_run(run, cohort, brainmri):
     code, out, _ = brainmri("check", cohort, "--datalist", run / "datalist.json")
     assert code == 0, out

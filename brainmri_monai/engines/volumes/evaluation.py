@@ -20,8 +20,8 @@ from brainmri_monai.engines.volumes.scores import VolumeScores
 from brainmri_monai.engines.weights import save
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.files import write_json
-from brainmri_monai.metrics.bootstrap import note_of_few
-from brainmri_monai.metrics.cohort import cohort_error, summarise
+from brainmri_monai.metrics.cohort import cohort_error, describe_cases
+from brainmri_monai.metrics.reliability import describe_bins
 from brainmri_monai.metrics.table import write_table
 
 __all__ = ["VolumeEvaluation"]
@@ -123,48 +123,20 @@ class VolumeEvaluation:
             bins: n R 3 BINS, of each case (see ``metrics.reliability``).
             failed: case → reason.
         """
-        regions, patients = self.datalist.types, list(table["patient"])
-        of_region = {region: f"_{region.lower()}" for region in regions}
-        names = [name for name in table if name == "dice_mean" or name.endswith(tuple(of_region.values()))]
-        found = summarise({name: table[name] for name in names}, patients, self.resamples, self.seed)
-        network = self.calibration.network
-        errors = cohort_error(bins, patients, regions, self.resamples, self.seed)
-        return {
-            "patients": len(set(patients)),
-            "cases": len(table),
+        regions, network = self.datalist.types, self.calibration.network
+        found = describe_cases(table, regions, failed, self.resamples, self.seed)
+        return found | {
             "external": self.external,
             "convention": self.datalist.layout,
-            "regions": regions,
-            "notes": self._notes(table, failed) + self.datalist.split["notes"],
-            "failed": dict(failed),
-            "dice_mean": found["dice_mean"],
-            "scores": {
-                region: {name.removesuffix(end): found[name] for name in names if name.endswith(end)}
-                for region, end in of_region.items()
-            },
+            "notes": found["notes"] + self.datalist.split["notes"],
             "calibration": {
                 "fitted_on": self.fitted_on,
                 "temperature": dict(zip(regions, network.temperature.tolist(), strict=True)),
                 "minimum_ml": dict(zip(regions, [round(ml, 6) for ml in network.minimum_ml.tolist()], strict=True)),
-                "ece": errors,
-                "bins": {region: _bins(bins[:, r].sum(axis=0)) for r, region in enumerate(regions)},
+                "ece": cohort_error(bins, list(table["patient"]), regions, self.resamples, self.seed),
+                "bins": {region: describe_bins(bins[:, r].sum(axis=0)) for r, region in enumerate(regions)},
             },
         }
-
-    def _notes(self, table: pd.DataFrame, failed: Mapping[str, str]) -> list[str]:
-        notes = note_of_few(table["patient"].nunique())
-        for region in self.datalist.types:
-            absent = int((table[f"true_volume_ml_{region.lower()}"] == 0).sum())
-            if absent:
-                notes.append(
-                    f"{absent} of {len(table)} cases have no {region}: as in the challenge, such a case scores Dice 1 "
-                    "and HD95 0 where none was predicted, else Dice 0 and as HD95 the diagonal of the volume"
-                )
-        if table.filter(regex="^lesionwise_dice_brats2025_").isna().any(axis=None):
-            notes.append("brats2025 leaves out a case in which a region is neither there nor found")
-        if failed:
-            notes.append(f"{len(failed)} of {len(table) + len(failed)} cases failed and are not in the scores")
-        return notes
 
 
 def short_table(metrics: Mapping[str, Any]) -> str:
@@ -186,14 +158,6 @@ def _interval(entry: Mapping[str, float | None]) -> str:
     digits = 1 if abs(entry["value"]) >= 2 else 3
     low, high = entry["low"], entry["high"]
     return f"{entry['value']:.{digits}f}" + (f" [{low:.{digits}f}, {high:.{digits}f}]" if low is not None else "")
-
-
-def _bins(counts: np.ndarray) -> list[dict[str, float | None]]:
-    """Of each bin the number of voxels, their mean probability, and the share of them that is true."""
-    return [
-        {"voxels": int(n), "probability": p / n if n else None, "share": t / n if n else None}
-        for n, p, t in counts.T.tolist()
-    ]
 
 
 def _tell(failed: Mapping[str, str]) -> None:

@@ -1,0 +1,67 @@
+"""Cross-validations of the bundle for patients, and comparisons of its runs, on a small cohort."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from brainmri_monai.report.compare import compare
+from brainmri_monai.report.crossval import cross_validate
+
+BUNDLE = "brain_tumor_mil_classification"
+TINY = {"image_size": 32, "bag_size": 3, "epochs": 1}
+
+
+def read(path: Path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def crossval(cohort, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "crossval"
+    cross_validate(BUNDLE, folder, 2, ["mean"], {"dataset_dir": str(cohort), **TINY})
+    return folder
+
+
+def test_each_patient_is_answered_once_by_a_model_that_had_not_seen_it(crossval, cohort):
+    table = pd.read_csv(crossval / "test_predictions.csv", dtype={"id": str})
+    assert sorted(table["id"]) == sorted(path.name for path in cohort.glob("*/*"))
+    for fold, own in table.groupby("fold"):
+        tested = read(crossval / f"fold{fold}/datalist.json")["test"]
+        assert sorted(own["id"]) == sorted(entry["id"] for entry in tested)
+    attention = pd.read_csv(crossval / "attention.csv", dtype={"id": str})
+    assert set(attention["id"]) == set(table["id"])
+
+
+def test_ranking_scores_are_averages_over_the_folds(crossval):
+    metrics = read(crossval / "metrics_crossval.json")
+    assert metrics["patients"] == 24
+    folds = [read(crossval / f"fold{fold}/metrics_test.json")["tasks"]["type"]["roc_auc_macro"] for fold in (0, 1)]
+    expected = sum(fold["value"] for fold in folds) / 2
+    assert metrics["tasks"]["type"]["roc_auc_macro"]["value"] == pytest.approx(expected, abs=1e-4)
+    assert [fold["type"]["roc_auc_macro"] for fold in metrics["folds"]] == pytest.approx(
+        [fold["value"] for fold in folds], abs=1e-4
+    )
+
+
+def test_report_shows_folds_curves_and_attention(crossval):
+    page = (crossval / "report.html").read_text(encoding="utf-8")
+    assert "Fold by fold" in page
+    assert (crossval / "figures/roc_type.png").is_file()
+    assert page.count("attention weights") == 24
+
+
+def test_run_does_not_differ_from_itself(crossval, tmp_path):
+    compare([crossval, crossval], tmp_path)
+    comparison = read(tmp_path / "comparison.json")
+    assert comparison["patients"] == 24
+    assert comparison["metrics"][0]["metric"] == "type balanced accuracy"
+    assert {metric["differences"][1]["value"] for metric in comparison["metrics"]} == {0}
+    assert (tmp_path / "report.html").is_file()
+
+
+def test_answers_of_one_fold_are_not_those_of_another(crossval, brainmri, tmp_path):
+    code, _, err = brainmri("compare", crossval / "fold0", crossval / "fold1", "--output_dir", tmp_path)
+    assert code == 2
+    assert "were tested on different cases" in err
