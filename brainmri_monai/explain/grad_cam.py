@@ -1,0 +1,96 @@
+"""Where each convolutional layer finds what speaks for a class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from brainmri_monai.explain.maps import as_batch, enlarge, to_map
+from brainmri_monai.explain.watching import evaluating, outputs_kept
+from brainmri_monai.networks.slice_classifier import SliceClassifier
+
+__all__ = ["convolutions", "grad_cam", "layer_maps"]
+
+
+def convolutions(network: nn.Module) -> list[str]:
+    """Names of the 2D convolutions of a network, in order."""
+    return [name for name, module in network.named_modules() if isinstance(module, nn.Conv2d)]
+
+
+def grad_cam(
+    network: SliceClassifier,
+    image: Tensor,
+    layers: Sequence[str] | None = None,
+    target: int | None = None,
+    plus_plus: bool = False,
+) -> dict[str, NDArray]:
+    """Grad-CAM of one slice, as large as the slice.
+
+    Args, Raises and Source as for :func:`layer_maps`.
+
+    Returns:
+        name of the layer → H W, from 0 to 1.
+    """
+    maps = layer_maps(network, image, layers, target, plus_plus)
+    return {name: enlarge(picture, image.shape[-2:]) for name, picture in maps.items()}
+
+
+def layer_maps(
+    network: SliceClassifier,
+    image: Tensor,
+    layers: Sequence[str] | None = None,
+    target: int | None = None,
+    plus_plus: bool = False,
+) -> dict[str, NDArray]:
+    """Grad-CAM of one slice, each map in its layer's own resolution, from one pass forward and one backward.
+
+    Written here because MONAI's ``GradCAM`` leaves its hooks and the gradients of the parameters in the network, gives
+    one layer a pass, and turns the map upside down. The score is the logit: a calibrated probability near 1 has hardly
+    a gradient.
+
+    Args:
+        network: is not changed.
+        image: C H W or 1 C H W.
+        layers: names within ``network.body``; each of its convolutions when left out. A layer whose output is a single
+            pixel has no map.
+        target: index of the class; the predicted one when left out.
+        plus_plus: Grad-CAM++, whose weights follow where the gradient is positive, so that several places count.
+
+    Returns:
+        name of the layer → h w, from 0 to 1; 0 throughout when nothing speaks for the class.
+
+    Raises:
+        ValueError: when there is no such layer, or more than one slice.
+
+    Source:
+        Selvaraju et al.: Grad-CAM, ICCV 2017. Chattopadhay et al.: Grad-CAM++, WACV 2018, with the exponential of the
+        score, for which the weights have a closed form.
+    """
+    batch = as_batch(image).detach().requires_grad_()  # so that frozen layers have gradients too
+    wanted = convolutions(network.body) if layers is None else list(layers)
+    with evaluating(network), torch.enable_grad(), outputs_kept(network.body, wanted) as outputs:
+        logits = network.head(network.features(batch))
+        score = logits[0, int(logits.argmax()) if target is None else target]
+        kept = {name: outputs[name] for name in wanted if outputs[name][0, 0].numel() > 1}
+        gradients = torch.autograd.grad(score, list(kept.values()))
+    weigh = _plus_plus_weights if plus_plus else _mean_gradient
+    return {
+        name: to_map((weigh(a[0].detach(), g[0])[:, None, None] * a[0]).sum(dim=0))
+        for (name, a), g in zip(kept.items(), gradients, strict=True)
+    }
+
+
+def _mean_gradient(activation: Tensor, gradient: Tensor) -> Tensor:
+    """Weight of each channel, K h w → K."""
+    return gradient.mean(dim=(1, 2))
+
+
+def _plus_plus_weights(activation: Tensor, gradient: Tensor) -> Tensor:
+    """Weight of each channel, K h w → K: equation 19 of Grad-CAM++ gives each pixel's share."""
+    square, cube = gradient**2, gradient**3
+    below = 2 * square + activation.sum(dim=(1, 2), keepdim=True) * cube
+    share = torch.where(square > 0, square / torch.where(below != 0, below, torch.ones_like(below)), 0)
+    return (share * gradient.clamp(min=0)).sum(dim=(1, 2))

@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+import torch
+from monai.networks.blocks.selfattention import SABlock
+
+from brainmri_monai.explain import attention_rollout
+from brainmri_monai.networks import SliceClassifier, VisionTransformer
+
+
+@pytest.fixture
+def transformer() -> SliceClassifier:
+    torch.manual_seed(0)
+    sizes = {"img_size": 32, "patch_size": 8, "hidden_size": 16, "mlp_dim": 16, "num_layers": 2, "num_heads": 2}
+    return SliceClassifier(VisionTransformer(**sizes), num_classes=4).train()
+
+
+@pytest.fixture
+def picture() -> torch.Tensor:
+    return torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(1))
+
+
+def test_it_is_a_map_from_0_to_1(transformer, picture):
+    found = attention_rollout(transformer, picture)
+    assert found.shape == (32, 32)
+    assert found.min() >= 0
+    assert 0.5 < found.max() <= 1
+
+
+def test_golden_map_of_one_layer(transformer, picture, monkeypatch):
+    """The class token attends to patches 1, 2, 3 … as 1 : 2 : 3 …, and the second layer to itself alone."""
+    tokens = 17
+    attention = torch.eye(tokens)
+    attention[0, 1:] = torch.arange(1.0, 17) / 200
+    blocks = [module for module in transformer.modules() if isinstance(module, SABlock)]
+    weights = dict(zip(blocks, [attention, torch.eye(tokens)], strict=True))
+
+    def forward(self, x, attn_mask=None):
+        self.att_mat = weights[self].expand(1, 2, -1, -1)
+        return x
+
+    monkeypatch.setattr(SABlock, "forward", forward)
+    found = attention_rollout(transformer, picture)
+    patches = torch.arange(1.0, 17).view(1, 1, 4, 4) / 16
+    expected = torch.nn.functional.interpolate(patches, size=(32, 32), mode="bilinear")
+    np.testing.assert_allclose(found, expected[0, 0], atol=1e-6)
+
+
+def test_nothing_is_left_in_the_network(transformer, picture, leaves_alone):
+    leaves_alone(transformer, lambda: attention_rollout(transformer, picture))
+    blocks = [module for module in transformer.modules() if isinstance(module, SABlock)]
+    assert not any(block.save_attn for block in blocks)
+    assert all(block.att_mat.numel() == 0 for block in blocks)
+
+
+def test_a_network_without_attention_is_refused(network, picture, leaves_alone):
+    def explain():
+        with pytest.raises(ValueError, match="SliceClassifier without attention blocks"):
+            attention_rollout(network, picture)
+
+    leaves_alone(network, explain)
