@@ -17,6 +17,9 @@ from brainmri_monai.errors import BrainMRIError
 
 __all__ = ["command_line", "launch", "unwrapped"]
 
+FAILED_CASES, TOLD, CRASHED = 1, 2, 3
+"""With what a process of several ends: its work is done, but for cases that failed; an error of ours; another one."""
+
 
 def command_line(run_id: str, files: Sequence[Path], options: Mapping[str, Any], processes: int = 1) -> list[str]:
     """The command of MONAI's runner that does the same, as words."""
@@ -36,7 +39,7 @@ def launch(run_id: str, files: Sequence[Path], options: Mapping[str, Any], proce
     Raises:
         BrainMRIError: whatever was found wrong, freed from MONAI's wrapping; for a mistake in a configuration, the
             key, the file and the reason.
-        SystemExit: with the exit code of an inference in which cases failed.
+        SystemExit: with the exit code 1 of an inference or evaluation in which cases failed.
     """
     for key, value in options.items():
         if is_path(key) and any(separator in str(value) for separator in ("#", "::")):
@@ -77,8 +80,8 @@ def _launch_processes(run_id: str, files: Sequence[Path], options: Mapping[str, 
         raise KeyboardInterrupt from error
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
-        if failure.exitcode == 2:
-            raise SystemExit(2) from error
+        if failure.exitcode in (FAILED_CASES, TOLD):
+            raise SystemExit(failure.exitcode) from error
         how = f"signal {-failure.exitcode}" if failure.exitcode < 0 else f"exit code {failure.exitcode}"
         raise BrainMRIError(
             f"process {rank} of {processes} ended with {how}.\n"
@@ -99,12 +102,12 @@ def _launch_one(run_id: str, files: Sequence[Path], options: Mapping[str, Any], 
             time.sleep(5)  # most likely the first process met the same: when it ends, so does this one
         print(f"error: {error}", file=sys.stderr, flush=True)
         sys.stdout.flush()
-        os._exit(2)  # without the process group's teardown, which may abort when the other side is gone
+        os._exit(TOLD)  # without the process group's teardown, which may abort when the other side is gone
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except Exception:
         traceback.print_exc()
-        raise SystemExit(1) from None
+        raise SystemExit(CRASHED) from None
 
 
 def unwrapped(error: BaseException, files: Sequence[Path]) -> BaseException:

@@ -285,6 +285,22 @@ def test_two_processes_score_each_case_once(run, copy, brainmri):
     assert read(copy / "metrics_test.json") == read(run / "metrics_test.json")
 
 
+def test_a_case_that_fails_in_one_of_two_processes_ends_with_the_code_for_it(copy, write_volumes, brainmri, tmp_path):
+    """The second process has that case alone, and nothing to score."""
+    other = write_volumes(tmp_path / "other", seed=5, first=50, cases=[("HGG", "CBICA"), ("LGG", "CBICA")])
+    (broken,) = other.glob("*/*_051_1/*_t2.nii.gz")
+    broken.write_bytes(broken.read_bytes()[:-2000])
+    words = ["--dataset_dir", other, "--processes", 2, "--bootstrap", 20]
+    code, _, err = brainmri("run", copy, "evaluate", *words)
+    assert code == 1, err
+    assert err.count("failed: Brats18_CBICA_051_1: ") == 1
+    assert "error:" not in err
+    folder = copy / "external/other"
+    assert list(table_of(folder).index) == ["Brats18_CBICA_050_1"]
+    assert list(read(folder / "metrics_test.json")["failed"]) == ["Brats18_CBICA_051_1"]
+    assert (folder / "report.html").is_file()
+
+
 # the report -----------------------------------------------------------------------------------------------------------
 
 chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
