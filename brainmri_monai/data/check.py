@@ -11,6 +11,7 @@ from typing import Any
 
 from brainmri_monai.data.brats.datalist import CaseList
 from brainmri_monai.data.brats.files import holds_volumes
+from brainmri_monai.data.brats.slice_files import holds_slice_files
 from brainmri_monai.data.brats.survey import VolumeReport, survey_volumes
 from brainmri_monai.data.datalist import Datalist
 from brainmri_monai.data.duplicates import find_duplicates
@@ -112,7 +113,7 @@ def check_patients(
         BrainMRIError: when the root follows no known layout, or the datalist cannot be read.
     """
     root = Path(root).expanduser().resolve()
-    volumes = convention is not None or holds_volumes(root)
+    volumes = convention is not None or holds_volumes(root) or holds_slice_files(root)
     slices = not volumes and holds_slices(root)
     found = None if volumes or slices else scan_patients(root)
     if datalist is None and (root / "datalist.json").exists():

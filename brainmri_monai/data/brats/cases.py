@@ -10,6 +10,7 @@ from brainmri_monai.data.brats.conventions import CONVENTIONS, MODALITIES, Conve
 from brainmri_monai.data.brats.detection import detect
 from brainmri_monai.data.brats.files import STACKED, CaseFiles, find_files
 from brainmri_monai.data.brats.names import LABEL, ROLES, parse_case
+from brainmri_monai.data.brats.slice_files import refuse_slice_files
 from brainmri_monai.data.brats.tables import Facts, key_of, read_facts
 from brainmri_monai.data.patients import Problem
 from brainmri_monai.errors import BrainMRIError
@@ -128,6 +129,8 @@ def _scan(root: str | Path, name: str | None, allow_missing: bool = False) -> tu
     convention, doubt = find_convention(name) if name else None, None
     parent = root if root.is_dir() else root.parent
     found = find_files(root)
+    if not found.cases:
+        refuse_slice_files(root)
     facts = read_facts(found.tables)
     cases = [_case(name, files, facts, parent) for name, files in found.cases.items()]
     problems = found.problems
