@@ -39,7 +39,7 @@ def brier_score(labels: NDArray, probabilities: NDArray) -> float:
     return float(((probabilities - truth) ** 2).sum(axis=1).mean())
 
 
-def fit_temperature(logits: NDArray, labels: NDArray) -> float:
+def fit_temperature(logits: NDArray, labels: NDArray, weights: NDArray | None = None) -> float:
     """The temperature that makes ``softmax(logits / temperature)`` most likely; 1 when nothing can be fitted.
 
     A few answers that are all right would be likeliest with a temperature of 0, and make the network absurdly sure. So
@@ -48,6 +48,7 @@ def fit_temperature(logits: NDArray, labels: NDArray) -> float:
     Args:
         logits: n C; log-probabilities serve as well.
         labels: n, indices of the true classes.
+        weights: n, how many answers each stands for; one each when left out.
 
     Returns:
         Between 0.1 and 10; above 1 for a network that is too sure.
@@ -60,10 +61,10 @@ def fit_temperature(logits: NDArray, labels: NDArray) -> float:
 
     if len(labels) < 2:
         return 1.0
-    rows = np.arange(len(labels))
+    rows, weights = np.arange(len(labels)), np.ones(len(labels)) if weights is None else weights
 
     def loss(log_temperature: float) -> float:
-        likelihood = log_softmax(logits / np.exp(log_temperature), axis=1)[rows, labels].sum()
+        likelihood = weights @ log_softmax(logits / np.exp(log_temperature), axis=1)[rows, labels]
         return (log_temperature / np.log(2)) ** 2 / 2 - likelihood
 
     return float(np.exp(minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded").x))
