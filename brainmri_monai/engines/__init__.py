@@ -16,12 +16,12 @@ from brainmri_monai.engines.progress import Progress
 from brainmri_monai.engines.run_folder import RunFolder, default_output_dir
 from brainmri_monai.engines.seeding import EpochSeed
 from brainmri_monai.engines.slices.datalists import tested_slices, training_slices
-from brainmri_monai.engines.slices.dataset import SliceBatches, as_it_is
+from brainmri_monai.engines.slices.dataset import EmbeddedSlices, SliceBatches, as_it_is
 from brainmri_monai.engines.slices.evaluation import SliceEvaluation
 from brainmri_monai.engines.slices.inference import SavePortableSlices, SaveSlices, SliceStream
 from brainmri_monai.engines.slices.prediction import SlicePrediction
 from brainmri_monai.engines.slices.reading import picture_store
-from brainmri_monai.engines.slices.validation import SliceScores
+from brainmri_monai.engines.slices.validation import SliceScores, SliceTrainingScores
 from brainmri_monai.engines.volumes.calibration import VolumeCalibration
 from brainmri_monai.engines.volumes.cases import training_cases, volume_store
 from brainmri_monai.engines.volumes.evaluation import VolumeEvaluation
@@ -41,6 +41,7 @@ __all__ = [
     "CaseStream",
     "Collect",
     "EmbeddedDataset",
+    "EmbeddedSlices",
     "EpochSeed",
     "GradientClip",
     "LabelledVolumes",
@@ -58,6 +59,7 @@ __all__ = [
     "SlicePrediction",
     "SliceScores",
     "SliceStream",
+    "SliceTrainingScores",
     "TrainingRecord",
     "TwoStepEvaluation",
     "TwoStepScores",

@@ -34,7 +34,7 @@ class TrainingRecord:
         average: of the network's weights, when one is taken: saved as ``model.pt`` in their place.
         optimizer: of the trainer.
         scheduler: stepped once an epoch here, after the validation.
-        evaluator: has validated when an epoch ends; its metrics enter the history.
+        evaluator: has validated when an epoch ends; its metrics enter the history, as do those of the trainer.
         metric: among the evaluator's metrics, the one that chooses the best epoch; or ``"epoch"``, which takes the
             last, where the validation has too few cases to choose.
         patience: stop when the metric has not become better for so many epochs; 0 never stops.
@@ -124,6 +124,7 @@ class TrainingRecord:
         row = {
             "epoch": trainer.state.epoch,
             "train_loss": train_loss,
+            **{f"train_{name}": float(value) for name, value in trainer.state.metrics.items()},
             **{f"val_{name}": value if math.isfinite(value) else None for name, value in metrics.items()},
             "lr": learning_rate,
             "seconds": round(seconds, 3),

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from brainmri_monai.metrics.bootstrap import bootstrap, note_of_few
+from brainmri_monai.metrics.bootstrap import Statistics, bootstrap, note_of_few
 from brainmri_monai.metrics.classification import class_scores, confusion_matrix, overall_scores
-from brainmri_monai.metrics.selective import area_under_risk_coverage
+from brainmri_monai.metrics.selective import COVERAGES, area_under_risk_coverage, risk_coverage
 
-__all__ = ["CONFIDENT", "SliceAnswers", "score_slices", "slice_statistics"]
+__all__ = ["CONFIDENT", "SliceAnswers", "over_groups", "score_slices", "slice_statistics", "summarise_answers"]
 
 CONFIDENT = 0.95
 """Above this confidence an answer that is wrong is a confident mistake."""
@@ -90,6 +91,21 @@ def slice_statistics(answers: SliceAnswers, folds: NDArray | None = None) -> dic
     return scores
 
 
+def over_groups(
+    answers: SliceAnswers,
+    statistics: Callable[[SliceAnswers, NDArray | None], dict[str, float]] = slice_statistics,
+    folds: NDArray | None = None,
+) -> tuple[Statistics, int]:
+    """What a bootstrap over groups draws from: the statistics of all slices of some groups; and how many groups."""
+    members = [np.flatnonzero(answers.groups == group) for group in np.unique(answers.groups)]
+
+    def of_drawn(drawn: NDArray) -> dict[str, float]:
+        chosen = np.concatenate([members[group] for group in drawn])
+        return statistics(answers[chosen], None if folds is None else folds[chosen])
+
+    return of_drawn, len(members)
+
+
 def score_slices(
     answers: SliceAnswers,
     classes: list[str],
@@ -105,14 +121,12 @@ def score_slices(
         resamples, seed: of the bootstrap.
         folds: as in :func:`slice_statistics`.
     """
-    members = [np.flatnonzero(answers.groups == group) for group in np.unique(answers.groups)]
 
-    def of_drawn(drawn: NDArray) -> dict[str, float]:
-        chosen = np.concatenate([members[group] for group in drawn])
-        some, own = answers[chosen], None if folds is None else folds[chosen]
+    def statistics(some: SliceAnswers, own: NDArray | None) -> dict[str, float]:
         return slice_statistics(some, own) | _by_class(some, classes, own)
 
-    values = bootstrap(of_drawn, len(members), resamples, seed)
+    of_drawn, groups = over_groups(answers, statistics, folds)
+    values = bootstrap(of_drawn, groups, resamples, seed)
     labels, predictions = answers.labels, answers.predictions
     absent = [name for c, name in enumerate(classes) if not (labels == c).any()]
     notes = [f"class {', '.join(absent)} does not occur among the test slices: left out of the averages"]
@@ -126,8 +140,8 @@ def score_slices(
             per_class[classes[int(c)]][score] = value if value["value"] is not None else None
     return {
         "slices": len(answers),
-        "groups": len(members),
-        "notes": (notes if absent else []) + note_of_few(len(members), "group of slices", "groups of slices"),
+        "groups": groups,
+        "notes": (notes if absent else []) + note_of_few(groups, "group of slices", "groups of slices"),
         "tasks": {
             "class": {
                 "classes": classes,
@@ -138,6 +152,17 @@ def score_slices(
                 "confusion": confusion_matrix(labels, predictions, len(classes)).tolist(),
             }
         },
+    }
+
+
+def summarise_answers(answers: SliceAnswers, decisions: Sequence[str]) -> dict[str, Any]:
+    """How often each decision was taken, and points of the curve of risk against coverage, by falling coverage."""
+    curve = risk_coverage(answers.confidence, answers.correct)
+    at = list(dict.fromkeys(int(np.searchsorted(curve.coverage, share - 1e-9)) for share in COVERAGES))
+    points = zip(curve.coverage[at].tolist(), curve.risk[at].tolist(), curve.confidence[at].tolist(), strict=True)
+    return {
+        "decisions": dict(Counter(decisions).most_common()),
+        "risk_coverage": [dict(zip(("coverage", "risk", "confidence"), point, strict=True)) for point in points],
     }
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from brainmri_monai.data.leaks import refuse_leak
 from brainmri_monai.data.patients import Problem
 from brainmri_monai.data.slices.datalist import SliceList
 from brainmri_monai.data.slices.folders import find_slices
+from brainmri_monai.data.slices.shortcuts import SUSPECT
 from brainmri_monai.data.slices.splits import cluster_groups, split_slices
 from brainmri_monai.data.splits import require_folds
 from brainmri_monai.data.store import ArrayStore
@@ -28,6 +30,10 @@ __all__ = ["GROUPS", "tested_slices", "training_slices"]
 
 GROUPS = ("twins", "clusters")
 CLUSTERS = 100
+PESSIMISTIC = (
+    "slices that look alike were kept together, beyond twins: the test holds looks that the training has not seen, and "
+    "the figure is a pessimistic one"
+)
 LOOK = 16  # rows and columns of the pictures whose clusters are looked for
 
 
@@ -85,6 +91,9 @@ def training_slices(
         layout = "slices with an official test" if found.official else "slices"
         left_out = [problem for problem in read.problems if problem.severity == "error"]
         datalist = SliceList.build(found.root, layout, classes, entries, split, how, left_out)
+        datalist.split["notes"] += [PESSIMISTIC] if groups == "clusters" else []
+        datalist.split["notes"] += _shortcuts(read.probe)
+        datalist.split["probe"] = read.probe
         datalist.save(path)
         if is_main_process():
             _print(datalist, read)
@@ -151,6 +160,16 @@ def _method(fold: int | None, folds: int, groups: str, official: bool, shares: S
     if fold is not None:
         return {"method": "kfold", "fold": fold, "folds": folds, "groups": groups}
     return {"method": "official" if official else "holdout", "groups": groups, "shares": list(shares)}
+
+
+def _shortcuts(probe: dict[str, Any] | None) -> list[str]:
+    told = [f"{name} {area:.2f}" for name, area in (probe or {}).get("together", {}).items() if area > SUSPECT]
+    if not told:
+        return []
+    return [
+        f"what is not anatomy tells the class (AUC {', '.join(told)}): a network may learn the source of the pictures "
+        "in place of the disease"
+    ]
 
 
 def _clusters(read: ReadSlices, seed: int) -> np.ndarray:

@@ -12,9 +12,12 @@ from torch.utils.data import Dataset
 from brainmri_monai.data.slices.datalist import SliceList
 from brainmri_monai.data.slices.folders import find_slices
 from brainmri_monai.data.store import ArrayStore
+from brainmri_monai.engines.precision import PrecisionInferer
+from brainmri_monai.engines.progress import progress_bar
 from brainmri_monai.engines.slices.reading import read_set
+from brainmri_monai.networks.slice_classifier import SliceClassifier
 
-__all__ = ["SliceBatches", "as_it_is"]
+__all__ = ["EmbeddedSlices", "SliceBatches", "as_it_is"]
 
 Batch = dict[str, Any]
 
@@ -70,6 +73,45 @@ class SliceBatches(Dataset):
         batch = self.transform(batch) if self.transform else batch
         batch["image"] = batch["image"].expand(-1, 3, -1, -1)
         return batch
+
+
+class EmbeddedSlices(Dataset):
+    """The features of a data set's slices, computed once by a network whose body stays as it is.
+
+    Args:
+        data: slices, without augmentation.
+        network: gives the features; it is put into evaluation mode.
+        inferer: decides the precision.
+        device: where the network runs.
+    """
+
+    def __init__(
+        self, data: SliceBatches, network: SliceClassifier, inferer: PrecisionInferer, device: str | torch.device
+    ) -> None:
+        self.data = data
+        network.eval()
+        bar = progress_bar(len(data), "embedding slices", "slices")
+        features = []
+        with torch.inference_mode():
+            for indices in torch.arange(len(data)).split(64):
+                batch = data.__getitems__(indices.tolist())
+                features.append(inferer(batch["image"].to(device), network.features).cpu())
+                bar.update(len(indices))
+        bar.close()
+        self.features = torch.cat(features).clone()  # N F
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> Batch:
+        """One slice, as a batch."""
+        return self.__getitems__([index])
+
+    def __getitems__(self, indices: Sequence[int]) -> Batch:
+        """A batch whose ``image`` is features, B F."""
+        chosen = list(indices)
+        names = [self.data.samples[index]["id"] for index in chosen]
+        return {"id": names, "image": self.features[chosen], "label": self.data.labels[chosen]}
 
 
 def as_it_is(batch: Batch) -> Batch:

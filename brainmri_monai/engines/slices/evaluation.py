@@ -20,11 +20,11 @@ from brainmri_monai.engines.weights import save
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.files import write_json
 from brainmri_monai.metrics.calibration import fit_temperature
-from brainmri_monai.metrics.selective import COVERAGES, Abstention, confidence_for_risk, risk_coverage
+from brainmri_monai.metrics.selective import Abstention, confidence_for_risk
 from brainmri_monai.metrics.slice_table import to_slice_answers, to_slice_table
-from brainmri_monai.metrics.slices import SliceAnswers, score_slices
+from brainmri_monai.metrics.slices import SliceAnswers, score_slices, summarise_answers
 from brainmri_monai.metrics.table import write_table
-from brainmri_monai.networks.slice_classifier import DECISIONS, SliceClassifier
+from brainmri_monai.networks.slice_classifier import SliceClassifier
 
 __all__ = ["SliceEvaluation"]
 
@@ -148,16 +148,14 @@ class SliceEvaluation:
     def summary(self, answers: SliceAnswers, ids: Sequence[str], decisions: Sequence[str]) -> dict[str, Any]:
         """What ``metrics_test.json`` holds."""
         metrics = score_slices(answers, self.datalist.types, self.resamples, self.seed)
-        metrics["external"] = self.external
+        metrics |= summarise_answers(answers, decisions) | {"external": self.external}
         metrics["notes"] += [NO_PATIENTS, *self.datalist.split["notes"]]
-        metrics["decisions"] = {name: list(decisions).count(name) for name in DECISIONS}
         twins = self.datalist.twins_of_training()
         if twins:
             alone = np.array([name not in twins for name in ids])
             metrics["twins_of_training"] = len(ids) - int(alone.sum())
             if alone.any():
                 metrics["without_twins"] = score_slices(answers[alone], self.datalist.types, self.resamples, self.seed)
-        metrics["risk_coverage"] = _risk_coverage(answers)
         network = self.networks[0]
         metrics["calibration"] = {
             "fitted_on": self.fitted_on,
@@ -182,16 +180,6 @@ def _one_of_each_group(ids: Sequence[str], datalist: SliceList) -> NDArray:
     """Indices of the first slice of each group: twins would count one answer several times."""
     group_of = {entry["id"]: entry["group"] for entry in datalist.entries}
     return np.unique([group_of[name] for name in ids], return_index=True)[1]
-
-
-def _risk_coverage(answers: SliceAnswers) -> list[dict[str, float]]:
-    """Points of the curve, by falling coverage."""
-    curve = risk_coverage(answers.confidence, answers.correct)
-    at = [int(np.searchsorted(curve.coverage, share - 1e-9)) for share in COVERAGES]
-    return [
-        {"coverage": float(curve.coverage[k]), "risk": float(curve.risk[k]), "confidence": float(curve.confidence[k])}
-        for k in dict.fromkeys(at)
-    ]
 
 
 def _no_promise(risk: float, abstention: Abstention) -> str:

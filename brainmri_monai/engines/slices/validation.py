@@ -1,4 +1,4 @@
-"""Scores of the validation during a training."""
+"""Scores of the training and of the validation after each epoch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import nn
 from brainmri_monai.engines.distributed import gather
 from brainmri_monai.metrics.classification import overall_scores
 
-__all__ = ["SliceScores"]
+__all__ = ["SliceScores", "SliceTrainingScores"]
 
 
 class SliceScores:
@@ -20,7 +20,7 @@ class SliceScores:
     MONAI's metrics each want one score and all classes; here a class may be absent.
 
     Args:
-        loss: on log-probabilities B T and labels B.
+        loss: on logits B T, such as log-probabilities, and labels B.
     """
 
     def __init__(self, loss: nn.Module) -> None:
@@ -39,9 +39,37 @@ class SliceScores:
             self.seen.append((output[CommonKeys.PRED].cpu().numpy(), int(output[CommonKeys.LABEL])))
 
     def _compute(self, engine: Engine) -> None:
-        log_p, labels = (np.stack(column) for column in zip(*gather(self.seen), strict=True))
-        loss = self.loss(torch.from_numpy(log_p), torch.from_numpy(labels))
-        probabilities = np.exp(log_p.astype(np.float64))
-        scores = overall_scores(labels, probabilities)
+        logits, labels = (torch.from_numpy(np.stack(column)) for column in zip(*gather(self.seen), strict=True))
+        loss = self.loss(logits, labels)
+        probabilities = logits.double().softmax(dim=1).numpy()
+        scores = overall_scores(labels.numpy(), probabilities)
         confidence = float(probabilities.max(axis=1).mean())
         engine.state.metrics |= {"loss": float(loss), **scores, "confidence": confidence}
+
+
+class SliceTrainingScores:
+    """Put accuracy and mean confidence on the training slices into a trainer's ``state.metrics``.
+
+    They are of the augmented slices, each answered as the weights were at its step. With blended labels the class of
+    the larger part counts as the true one.
+    """
+
+    def attach(self, engine: Engine) -> None:
+        engine.add_event_handler(Events.EPOCH_STARTED, self._start)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._add)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self._compute)
+
+    def _start(self, engine: Engine) -> None:
+        self.sums = np.zeros(3)
+
+    def _add(self, engine: Engine) -> None:
+        logits = torch.stack([output[CommonKeys.PRED].detach() for output in engine.state.output])  # decollated
+        labels = torch.stack([torch.as_tensor(output[CommonKeys.LABEL]) for output in engine.state.output])
+        labels = labels.argmax(dim=1) if labels.ndim == 2 else labels
+        best = logits.softmax(dim=1).max(dim=1)
+        right = (best.indices == labels).sum()
+        self.sums += [float(right), float(best.values.sum()), len(logits)]
+
+    def _compute(self, engine: Engine) -> None:
+        right, confidence, count = np.sum(gather([self.sums]), axis=0)
+        engine.state.metrics |= {"accuracy": right / count, "confidence": confidence / count}

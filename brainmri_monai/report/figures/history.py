@@ -11,6 +11,7 @@ from brainmri_monai.report.figures import style
 
 __all__ = ["plot_history"]
 
+BOTH = {"accuracy": "Accuracy", "confidence": "Mean confidence"}
 MEASURES = {"balanced_accuracy": "Balanced accuracy", "roc_auc_macro": "ROC AUC, macro"}
 
 
@@ -19,9 +20,9 @@ def plot_history(history: Sequence[Mapping[str, float]], path: str | Path, *, be
 
     Args:
         history: one mapping an epoch, as in ``history.json``: ``epoch``, ``train_loss``, ``val_loss`` and scores
-            ``val_…``. Balanced accuracy and ROC AUC get a panel each, with a line for each task, and so does the
-            Dice of regions; where there are none, the first six other scores share one. What is missing or not finite
-            leaves a gap.
+            ``val_…``. Accuracy and confidence get a panel each where the training tells them, too. Else balanced
+            accuracy and ROC AUC do, with a line for each task, and the Dice of regions; where there are none, the
+            first six other scores share one. What is missing or not finite leaves a gap.
         path: the file to write.
         best_epoch: the epoch whose weights were kept; it is marked.
     """
@@ -42,7 +43,7 @@ def plot_history(history: Sequence[Mapping[str, float]], path: str | Path, *, be
             axes.plot(epochs, values, linewidth=1.6, marker=marker, markersize=3, label=name, **look_of.get(name, look))
         if best_epoch is not None:
             axes.axvline(best_epoch, color=style.INK, linewidth=1, linestyle=(0, (4, 3)), label="epoch that is kept")
-        if title in (*MEASURES.values(), "Dice"):
+        if title in (*MEASURES.values(), *BOTH.values(), "Dice"):
             axes.set_ylim(-0.02, 1.02)
         axes.set_xlim(min(epochs) - 0.5, max(epochs) + 0.5)
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
@@ -55,6 +56,10 @@ def _panels(history: Sequence[Mapping[str, float]]) -> dict[str, dict[str, str]]
     keys = list(dict.fromkeys(key for entry in history for key in entry))
     losses = {"training": "train_loss", "validation": "val_loss"}
     panels = {"Loss": {name: key for name, key in losses.items() if key in keys}}
+    parts = {"training": "train_", "validation": "val_"}
+    told = {measure: title for measure, title in BOTH.items() if f"train_{measure}" in keys}
+    if told:
+        return panels | {t: {part: start + measure for part, start in parts.items()} for measure, t in told.items()}
     scores = {key.removeprefix("val_"): key for key in keys if key.startswith("val_") and key != "val_loss"}
     for measure, title in MEASURES.items():
         of_tasks = {name: key for name, key in scores.items() if name.endswith(measure)}

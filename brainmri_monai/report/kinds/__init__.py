@@ -8,12 +8,13 @@ from typing import Any
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.report.kinds.kind import Kind, Score
 from brainmri_monai.report.kinds.patients import PATIENTS
+from brainmri_monai.report.kinds.slices import SLICES
 from brainmri_monai.report.kinds.volumes import VOLUMES
 from brainmri_monai.report.reading import read_json
 
 __all__ = ["KINDS", "Kind", "Score", "kind_of"]
 
-KINDS = (PATIENTS, VOLUMES)
+KINDS = (PATIENTS, VOLUMES, SLICES)
 
 
 def kind_of(folder: Path) -> tuple[Kind, dict[str, Any]]:

@@ -1,0 +1,141 @@
+"""Files of a run on slices → one page that opens anywhere, offline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from brainmri_monai.data.splits import PARTS
+from brainmri_monai.files import write_text
+from brainmri_monai.report.embed import Picture, embed
+from brainmri_monai.report.reading import RunFiles, read_run
+from brainmri_monai.report.rendering import interval, render
+
+__all__ = ["mistake_path", "mistakes_of", "write_slice_report"]
+
+METRICS = {
+    "accuracy": ("Accuracy", 4),
+    "balanced_accuracy": ("Balanced accuracy", 4),
+    "macro_f1": ("Macro F1", 4),
+    "roc_auc_macro": ("ROC AUC, macro", 4),
+    "roc_auc_micro": ("ROC AUC, micro", 4),
+    "average_precision_macro": ("Average precision, macro", 4),
+    "average_precision_micro": ("Average precision, micro", 4),
+    "ece": ("Expected calibration error", 4),
+    "brier": ("Brier score", 4),
+    "mean_confidence": ("Mean confidence", 4),
+    "answered": ("Share answered", 4),
+    "accuracy_answered": ("Accuracy of the answered", 4),
+    "confident_mistakes": ("Confident mistakes: wrong, above 0.95, answered", 5),
+    "area_under_risk_coverage": ("Area under risk and coverage", 5),
+}
+PER_CLASS = {
+    "precision": "Precision",
+    "recall": "Recall",
+    "f1": "F1",
+    "roc_auc": "AUC",
+    "average_precision": "AP",
+}
+SUSPECT = 0.9
+
+
+def mistake_path(folder: Path, number: int) -> Path:
+    """Where the figure of a mistake lies; the surest is number 1."""
+    return folder / "figures" / "mistakes" / f"{number:02d}.png"
+
+
+def mistakes_of(files: RunFiles) -> list[dict[str, Any]]:
+    """The rows of wrong answers, the surest first."""
+    wrong = [row for row in files.predictions if row.get("label") and row["label"] != row["pred"]]
+    return sorted(wrong, key=lambda row: -float(row["confidence"]))
+
+
+def write_slice_report(output_dir: str | Path, *, mistakes: int = 12) -> Path:
+    """Write ``report.html`` into the folder of a run on slices or of a cross-validation, from the files there.
+
+    The page holds its pictures and loads nothing. What the run has not made yet is left out with a sentence.
+
+    Args:
+        output_dir: the folder with ``run.json``, or with ``metrics_crossval.json`` and ``fold0``.
+        mistakes: how many of the wrong answers are shown, the most confident first.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        BrainMRIError: when there is no run, a file is not readable, or the page cannot be written.
+    """
+    files = read_run(output_dir)
+    wrong = mistakes_of(files)
+    page = render(
+        "slices.html.j2",
+        METRICS=METRICS,
+        PER_CLASS=PER_CLASS,
+        SUSPECT=SUSPECT,
+        files=files,
+        run=files.run,
+        metrics=files.metrics,
+        task=(files.metrics or {}).get("tasks", {}).get("class"),
+        figures=_figures(files),
+        split=_split_table(files.datalist),
+        probe=_probe(files),
+        mistakes=[_shown(files, row, number) for number, row in enumerate(wrong[:mistakes], start=1)],
+        wrong=len(wrong),
+    )
+    path = files.folder / "report.html"
+    write_text(path, page)
+    return path
+
+
+def _figures(files: RunFiles) -> dict[str, Picture]:
+    """The diagrams in ``figures``, by name without suffix."""
+    texts = {
+        "history": "Loss, accuracy and mean confidence of training and validation over the epochs",
+        "roc_class": "ROC curves, each class against the rest",
+        "pr_class": "Precision-recall curves, each class against the rest",
+        "cm_class": "Confusion matrix",
+        "reliability_class": "Accuracy against confidence, and the slices of each bin",
+        "risk_coverage": "Share of wrong answers against the share of slices that are answered",
+        "filters": "Filters of the first convolution",
+        "gallery": "Slices with a wrong answer, the surest first",
+    }
+    task = (files.metrics or {}).get("tasks", {}).get("class")
+    if task:
+        rows = zip(task["classes"], task["confusion"], strict=True)
+        right = [f"{row[c]} of {sum(row)} {name} right" for c, (name, row) in enumerate(rows) if sum(row)]
+        texts["cm_class"] += ": " + ", ".join(right)
+        texts["reliability_class"] += f"; calibration error {interval(task['ece'], 4)}"
+        texts["roc_class"] += f"; macro AUC {interval(task['roc_auc_macro'], 4)}"
+    paths = {name: files.folder / "figures" / f"{name}.png" for name in texts}
+    photos = ("filters", "gallery")
+    return {name: embed(path, texts[name], photo=name in photos) for name, path in paths.items() if path.exists()}
+
+
+def _shown(files: RunFiles, row: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """What the page tells of a wrong answer."""
+    chances = {name.removeprefix("p_"): float(row[name]) for name in row if name.startswith("p_")}
+    shown = {**row, "number": number, "confidence": float(row["confidence"]), "p": chances}
+    path = mistake_path(files.folder, number)
+    if path.exists():
+        shown["picture"] = embed(path, f"{row['id']} and what its convolutions look at", photo=True)
+    return shown
+
+
+def _split_table(datalist: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """One row for each class, with (slices, groups) for each part; a row of totals last."""
+    if datalist is None:
+        return []
+    rows = []
+    for label in [*datalist["classes"], None]:
+        row: dict[str, Any] = {"label": label or "Total"}
+        for part in PARTS:
+            own = [item for item in datalist.get(part, []) if label in (None, item["label"])]
+            row[part] = (len(own), len({item["group"] for item in own}))
+        rows.append(row)
+    return rows
+
+
+def _probe(files: RunFiles) -> dict[str, Any] | None:
+    """How well each class is told without anatomy, as the training found out."""
+    return (files.datalist or {}).get("split", {}).get("probe")
