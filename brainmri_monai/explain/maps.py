@@ -32,9 +32,10 @@ def to_map(evidence: Tensor) -> NDArray:
 
 
 def enlarge(picture: NDArray, shape: Sequence[int]) -> NDArray:
-    """A map h w → H W, bilinear; it stays between 0 and 1."""
-    small = torch.from_numpy(np.ascontiguousarray(picture))[None, None]
-    return interpolate(small, size=tuple(shape), mode="bilinear", align_corners=False)[0, 0].numpy()
+    """A map h w → H W, bicubic, which shows no grid; its values stay within those that it had."""
+    small = torch.from_numpy(np.ascontiguousarray(picture, dtype=np.float32))[None, None]
+    large = interpolate(small, size=tuple(shape), mode="bicubic", align_corners=False)[0, 0]
+    return large.clamp(small.min(), small.max()).numpy()
 
 
 def mass_share(picture: NDArray, region: NDArray) -> float:
