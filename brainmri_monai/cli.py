@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command.
 
     Returns:
-        0 when all went well; 1 when a check found errors, or cases of an inference failed; 2 for a mistake that is told
+        0 when all went well; 1 when a check found errors, or cases of an inference or evaluation failed; 2 for a mistake that is told
         in a few lines; 130 when interrupted.
     """
     parser = _parser()

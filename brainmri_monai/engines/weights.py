@@ -20,9 +20,18 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def save(state: dict[str, Any], path: Any) -> None:
-    """Write tensors and plain types, atomically."""
-    with replacing(path) as temporary:
-        torch.save(state, temporary)
+    """Write tensors and plain types, atomically.
+
+    Raises:
+        BrainMRIError: when the folder cannot be written or the disk is full.
+    """
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        try:
+            torch.save(state, file)
+        except RuntimeError as error:  # torch's writer speaks of positions, and hides what the disk said
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
 
 
 def load_weights(path: Any, map_location: str | torch.device = "cpu") -> dict[str, Any]:

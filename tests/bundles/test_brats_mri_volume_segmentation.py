@@ -201,6 +201,15 @@ def test_a_case_without_a_modality_is_left_out_unless_the_network_learns_to_do_w
     assert len(CaseList.load(lenient / "datalist.json").entries) == cases
 
 
+def test_too_few_cases_are_told_after_what_was_left_out(write_volumes, tmp_path, capfd):
+    data = write_volumes(tmp_path / "data", cases=[("HGG", "TCIA01")] * 3)
+    (broken,) = data.glob("*/*_002_1/*_t2.nii.gz")
+    broken.write_bytes(broken.read_bytes()[:-2000])
+    with pytest.raises(BrainMRIError, match="too few patients"):
+        train(data, tmp_path / "run")
+    assert "left out: Brats18_TCIA01_002_1: the volume cannot be read to its end" in capfd.readouterr().out
+
+
 def test_check_reads_the_split_of_a_run(run, cohort, brainmri):
     code, out, _ = brainmri("check", cohort, "--datalist", run / "datalist.json")
     assert code == 0, out

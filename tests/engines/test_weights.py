@@ -1,5 +1,6 @@
 import os
 import pickle
+import resource
 
 import pytest
 import torch
@@ -161,3 +162,17 @@ def test_weights_of_which_nothing_fits_are_refused(tmp_path):
     save({"layer1.weight": torch.ones(3)}, tmp_path / "encoder.pt")
     text = message(lambda path: load_encoder(network(), path), tmp_path / "encoder.pt")
     assert "fits the encoder, whose first tensor is '0.weight'" in text
+
+
+def test_a_full_disk_is_told_and_the_last_weights_stay(tmp_path):
+    """A limit on the size of files stands in for the disk: torch says the same of both."""
+    save({"weight": torch.zeros(10)}, tmp_path / "model.pt")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        with pytest.raises(BrainMRIError, match=r"cannot write .*model\.pt: File too large"):
+            save({"weight": torch.zeros(100_000)}, tmp_path / "model.pt")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [path.name for path in tmp_path.iterdir()] == ["model.pt"]
+    assert len(load_weights(tmp_path / "model.pt")["weight"]) == 10

@@ -129,7 +129,8 @@ class _Walk:
                 else:
                     what = f"a folder named as a volume holds one, this one holds {len(files)}"
                     where = relative(entry, self.root)
-                    self.problems.append(Problem("error", where, what, "Leave the one volume of that name in it."))
+                    # a warning: where a case lacks a modality because of it, that is the error
+                    self.problems.append(Problem("warning", where, what, "Leave the one volume of that name in it."))
             elif entry.is_dir():
                 yield from self._walk(entry)
             elif is_nifti(entry):

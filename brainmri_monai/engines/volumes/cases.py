@@ -83,6 +83,9 @@ def training_cases(
         if fold is not None:
             require_folds(folds, fold, len({case.patient for case in labelled}))
         cases, problems = prepare(found, labelled, store, spacing)
+        if is_main_process():  # before the split, which may find too few left
+            for problem in problems:
+                print(f"left out: {problem.where}: {problem.what}. {problem.remedy}")
         entries = list(on_all_cores(lambda case: case_entry(case, found.root), cases))
         path = run.path / "datalist.json"
         method = "site" if site is not None else "holdout" if fold is None else "kfold"
@@ -102,8 +105,6 @@ def training_cases(
             print(f"labels: {found.convention}")
             for note in split.notes:
                 print(f"note: {note}")
-            for problem in problems:
-                print(f"left out: {problem.where}: {problem.what}. {problem.remedy}")
         return datalist
 
 
