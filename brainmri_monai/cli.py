@@ -22,8 +22,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command.
 
     Returns:
-        0 when all went well; 1 when a check found errors, or cases of an inference or evaluation failed; 2 for a mistake that is told
-        in a few lines; 130 when interrupted.
+        0 when all went well; 1 when a check found errors, or cases of an inference or evaluation failed; 2 for a
+        mistake that is told in a few lines; 130 when interrupted.
     """
     parser = _parser()
     known, rest = parser.parse_known_args(arguments)
