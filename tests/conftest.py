@@ -18,6 +18,7 @@ from PIL import Image
 import brainmri_monai
 
 BUNDLE = "brain_tumor_mil_classification"
+SLICE_BUNDLE = "brain_tumor_slice_classification"
 TYPES = ("astrocytoma", "meningioma", "oligodendroglioma")
 COHORT = {
     "astrocytoma-g2": 4,
@@ -110,6 +111,95 @@ def write_volumes() -> Callable[..., Path]:
         return root
 
     return write
+
+
+SLICE_CLASSES = {"glioma_tumor": 9, "meningioma_tumor": 9, "no_tumor": 9, "pituitary_tumor": 9}
+TINY_SLICES = {
+    "image_size": 32,
+    "batch_size": 8,
+    "lr": 0.003,
+    "network_def#network": {
+        "_target_": "brainmri_monai.networks.SmallCNN",
+        "norm": "instance",
+        "pool": "max",
+        "num_classes": "$len(@classes)",
+    },
+}
+
+
+def draw_slice(random: np.random.Generator, kind: int, rows: int = 48, columns: int = 56) -> np.ndarray:
+    """Smooth noise, unlike any other, with a bright or dark, wide or narrow bar that tells the class; H W."""
+    coarse = random.integers(60, 160, (7, 7), dtype=np.uint8)
+    picture = np.array(Image.fromarray(coarse).resize((columns, rows), Image.Resampling.BICUBIC))
+    width, value = (3, 8)[kind % 2], (255, 0)[kind // 2 % 2]
+    start = random.integers(4, rows - 14)
+    picture[start : start + width, 6:-6] = value
+    return picture
+
+
+@pytest.fixture(scope="session")
+def write_slice_set() -> Callable[..., Path]:
+    """Write so many slices in each folder, such as {"Training/glioma": 3}, whose class a small network can learn."""
+
+    def write(root: Path, folders: Mapping[str, int] = SLICE_CLASSES, seed: int = 0, suffix: str = ".png") -> Path:
+        random = np.random.default_rng(seed)
+        names = sorted({folder.rpartition("/")[2] for folder in folders})
+        for folder, count in folders.items():
+            (root / folder).mkdir(parents=True)
+            for n in range(count):
+                picture = draw_slice(random, names.index(folder.rpartition("/")[2]))
+                Image.fromarray(picture).save(root / folder / f"{n}{suffix}")
+        return root
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def slice_set(write_slice_set, tmp_path_factory) -> Path:
+    """36 slices of four classes, none of which are twins."""
+    return write_slice_set(tmp_path_factory.mktemp("slices") / "set")
+
+
+@pytest.fixture(scope="session")
+def tiny_slices(tmp_path_factory) -> Path:
+    """An override with a small network on small slices."""
+    path = tmp_path_factory.mktemp("overrides") / "tiny.json"
+    path.write_text(json.dumps(TINY_SLICES), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def train_slices(tiny_slices) -> Callable[..., Path]:
+    """Train the slice bundle in this process, small and for one epoch unless options say otherwise."""
+    from brainmri_monai.data.bundles import config_files, find_bundle
+    from brainmri_monai.engines.launch import launch
+
+    def train(dataset_dir: Path, output_dir: Path, *overrides: str, **options: Any) -> Path:
+        root = find_bundle(SLICE_BUNDLE)
+        given = {"bundle_root": str(root), "dataset_dir": str(dataset_dir), "output_dir": str(output_dir), "epochs": 1}
+        launch("training", config_files(root, "training", [str(tiny_slices), *overrides]), {**given, **options})
+        return output_dir
+
+    return train
+
+
+@pytest.fixture(scope="session")
+def evaluate_slices() -> Callable[..., dict[str, Any]]:
+    """Evaluate a run of the slice bundle in this process; returns what ``metrics_test.json`` says."""
+    from brainmri_monai.data.bundles import config_files
+    from brainmri_monai.engines.launch import launch
+
+    def evaluate(run: Path, **options: Any) -> dict[str, Any]:
+        launch("evaluate", config_files(run, "evaluate"), {"bundle_root": str(run), "bootstrap": 20, **options})
+        return json.loads((run / "metrics_test.json").read_text(encoding="utf-8"))
+
+    return evaluate
+
+
+@pytest.fixture
+def no_slice_report(monkeypatch) -> None:
+    """Leave out figures and page, which take longer than a tiny training."""
+    monkeypatch.setattr("brainmri_monai.report.report_slices", lambda *arguments: None)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ def refuse_leak(entries: Iterable[Mapping[str, Any]], used: Iterable[Mapping[str
     """Refuse an external test on what a run was trained on.
 
     Args:
-        entries: of the external test, as ``datalist.json`` has them.
+        entries: of the external test, as ``datalist.json`` has them; single slices are of no known patient.
         used: those that the run was trained and validated on.
         root: of the external test.
 
@@ -23,13 +23,19 @@ def refuse_leak(entries: Iterable[Mapping[str, Any]], used: Iterable[Mapping[str
         BrainMRIError: when a patient or an image occurs in both.
     """
     used = list(used)
-    patients = {e["patient"] for e in used}
+    patients = {e["patient"] for e in used if "patient" in e}
     images = {digest for e in used for digest in _images(e)}
     for e in entries:
-        if e["patient"] in patients:
+        seen = not images.isdisjoint(_images(e))
+        if e.get("patient") in patients:
             what = f"patient {e['patient']} of {root} was among the patients that the run was trained on"
-        elif not images.isdisjoint(_images(e)):
+        elif seen and "patient" in e:
             what = f"patient {e['patient']} of {root} has an image that the run was trained on"
+        elif seen:
+            raise BrainMRIError(
+                f"{e['id']} of {root} is a picture that the run was trained on: a test on known pictures says nothing.\n"
+                "Take such pictures out of --dataset_dir."
+            )
         else:
             continue
         raise BrainMRIError(f"{what}: a test on known patients says nothing.\nTake such patients out of --dataset_dir.")

@@ -31,7 +31,8 @@ class TrainingRecord:
     Args:
         run: the run's folder.
         network: whose weights are saved, all of them, also where only a part is trained.
-        average: of the network's weights, when one is taken: saved as ``model.pt`` in their place.
+        average: of the network's weights, when one is taken: saved as ``model.pt`` in their place. It is attached here,
+            since MONAI's check of a bundle wants no reference among the handlers.
         optimizer: of the trainer.
         scheduler: stepped once an epoch here, after the validation.
         evaluator: has validated when an epoch ends; its metrics enter the history, as do those of the trainer.
@@ -53,6 +54,7 @@ class TrainingRecord:
     ) -> None:
         self.run = run
         self.network = network
+        self.averaging = average
         self.average = average.network if average else network
         self.optimizer = optimizer
         self.scheduler = scheduler
@@ -69,6 +71,8 @@ class TrainingRecord:
         return self.metric.split("_")[-1] in {"loss", "ece", "brier"}
 
     def attach(self, trainer: Engine) -> None:
+        if self.averaging:
+            self.averaging.attach(trainer)
         trainer.add_event_handler(Events.STARTED, self._restore)
         trainer.add_event_handler(Events.EPOCH_STARTED, self._start_epoch)
         trainer.add_event_handler(Events.ITERATION_COMPLETED, self._add_batch)

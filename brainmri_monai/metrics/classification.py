@@ -33,20 +33,28 @@ def overall_scores(labels: NDArray, probabilities: NDArray, predictions: NDArray
     chosen = predictions[:, None] == present
     recall = (truth & chosen).sum(axis=0) / truth.sum(axis=0)
     f1 = 2 * (truth & chosen).sum(axis=0) / (truth.sum(axis=0) + chosen.sum(axis=0))
-    of_present = probabilities[:, present]
-    areas = [roc_auc(t, p) for t, p in zip(truth.T, of_present.T, strict=True)]
-    precisions = [average_precision(t, p) for t, p in zip(truth.T, of_present.T, strict=True)]
-    several = len(present) > 1  # one-vs-rest needs a rest
     return {
         "accuracy": float((predictions == labels).mean()),
         "balanced_accuracy": float(recall.mean()),
         "macro_f1": float(f1.mean()),
+        **ranking_scores(labels, probabilities),
+        "ece": expected_calibration_error(labels, probabilities),
+        "brier": brier_score(labels, probabilities),
+    }
+
+
+def ranking_scores(labels: NDArray, probabilities: NDArray) -> dict[str, float]:
+    """Those of :func:`overall_scores` that rank the cases, and so are of one model's answers alone."""
+    present = np.unique(labels)
+    truth, of_present = labels[:, None] == present, probabilities[:, present]
+    areas = [roc_auc(t, p) for t, p in zip(truth.T, of_present.T, strict=True)]
+    precisions = [average_precision(t, p) for t, p in zip(truth.T, of_present.T, strict=True)]
+    several = len(present) > 1  # one-vs-rest needs a rest
+    return {
         "roc_auc_macro": float(np.mean(areas)),
         "roc_auc_micro": roc_auc(truth.ravel(), of_present.ravel()) if several else float("nan"),
         "average_precision_macro": float(np.mean(precisions)),
         "average_precision_micro": average_precision(truth.ravel(), of_present.ravel()) if several else float("nan"),
-        "ece": expected_calibration_error(labels, probabilities),
-        "brier": brier_score(labels, probabilities),
     }
 
 

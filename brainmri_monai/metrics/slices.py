@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brainmri_monai.metrics.bootstrap import Statistics, bootstrap, note_of_few
-from brainmri_monai.metrics.classification import class_scores, confusion_matrix, overall_scores
+from brainmri_monai.metrics.classification import class_scores, confusion_matrix, overall_scores, ranking_scores
 from brainmri_monai.metrics.selective import COVERAGES, area_under_risk_coverage, risk_coverage
 
 __all__ = ["CONFIDENT", "SliceAnswers", "over_groups", "score_slices", "slice_statistics", "summarise_answers"]
@@ -84,10 +84,9 @@ def slice_statistics(answers: SliceAnswers, folds: NDArray | None = None) -> dic
         "area_under_risk_coverage": area_under_risk_coverage(confidence, correct),
     }
     if folds is not None:
-        by_fold = [slice_statistics(answers[folds == fold]) for fold in np.unique(folds)]
-        for name in scores:
-            if name.startswith(RANKING):
-                scores[name] = _mean(fold[name] for fold in by_fold)
+        parts = [answers[folds == fold] for fold in np.unique(folds)]
+        ranking = [ranking_scores(part.labels, part.probabilities) for part in parts]
+        scores |= {name: _mean(one[name] for one in ranking) for name in ranking[0]}
     return scores
 
 

@@ -1,0 +1,384 @@
+"""The slice bundle's workflows on a small set, run as a user runs them."""
+
+import json
+import shutil
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+import torch
+from monai.bundle import ConfigParser, ConfigWorkflow, verify_net_in_out
+from monai.data import load_net_with_metadata
+from PIL import Image
+from torch import nn
+
+from brainmri_monai.data.bundles import config_files, find_bundle
+from brainmri_monai.engines.launch import launch
+from brainmri_monai.engines.slices.datalists import GROUPS
+from brainmri_monai.errors import BrainMRIError
+from brainmri_monai.metrics.bootstrap import bootstrap
+from brainmri_monai.metrics.table import read_table
+from brainmri_monai.networks import VGG16
+
+BUNDLE = "brain_tumor_slice_classification"
+CLASSES = ["glioma", "meningioma", "notumor", "pituitary"]
+PARTS = ("training", "validation", "test")
+NETWORKS = ("train", "alexnet128", "vgg16", "vgg16_frozen", "vit", "cnn256", "densenet121", "efficientnet", "resnet18")
+SEEDS = ("seed_cnn", "seed_alexnet", "seed_vgg16", "seed_vit")
+
+
+def read(path: Path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def root() -> Path:
+    return find_bundle(BUNDLE)
+
+
+@pytest.fixture(scope="module")
+def trained(slice_set, train_slices, tmp_path_factory) -> Path:
+    return train_slices(slice_set, tmp_path_factory.mktemp("runs") / "run", epochs=6)
+
+
+@pytest.fixture(scope="module")
+def evaluated(trained, evaluate_slices) -> Path:
+    evaluate_slices(trained)
+    return trained
+
+
+@pytest.fixture(scope="module")
+def odd_slices(tmp_path_factory) -> Path:
+    """Slices of several sizes and modes, none of them square."""
+    folder, random = tmp_path_factory.mktemp("odd"), np.random.default_rng(3)
+    for name, shape in {"wide.png": (30, 90), "tall.jpg": (120, 50), "colour.png": (64, 41, 3)}.items():
+        coarse = Image.fromarray(random.integers(0, 256, shape, dtype=np.uint8))
+        coarse.save(folder / name)
+    return folder
+
+
+# the bundle -----------------------------------------------------------------------------------------------------------
+
+
+def test_training_has_all_ids_that_monai_asks_for(root, slice_set, tiny_slices, tmp_path):
+    files = [str(file) for file in config_files(root, "training", [str(tiny_slices)])]
+    options = {"bundle_root": str(root), "dataset_dir": str(slice_set), "output_dir": str(tmp_path / "run")}
+    workflow = ConfigWorkflow(config_file=files, workflow_type="train", **options)
+    workflow.initialize()
+    assert not workflow.check_properties()
+
+
+def test_inference_has_all_ids_that_monai_asks_for(trained, slice_set):
+    files = [str(file) for file in config_files(trained, "inference", portable=True)]
+    options = {"bundle_root": str(trained), "dataset_dir": str(slice_set)}
+    workflow = ConfigWorkflow(config_file=files, workflow_type="inference", **options)
+    workflow.initialize()
+    assert not workflow.check_properties()
+
+
+def test_metadata_fits_its_schema(root, trained):
+    schema = read(Path(__file__).parent / "meta_schema_20240725.json")
+    for folder in (root, trained):
+        card = read(folder / "configs/metadata.json")
+        assert card["version"] in card["changelog"]
+        jsonschema.validate(card, schema)
+    assert card["pred_classes"] == ", ".join(f"{n}: {name}" for n, name in enumerate(CLASSES))
+    assert card["network_data_format"]["inputs"]["image"]["spatial_shape"] == [32, 32]
+
+
+def test_network_takes_and_gives_what_the_metadata_says(trained):
+    configs = trained / "configs"
+    verify_net_in_out("network_def", str(configs / "metadata.json"), str(configs / "inference.json"), device="cpu")
+
+
+def test_parts_that_others_run_are_monais_alone(root):
+    inference = read(root / "configs/inference.json")
+    for part in ("preprocessing", "postprocessing", "inferer"):
+        text = json.dumps(inference[part])
+        assert "brainmri" not in text
+        assert "engines." not in text
+
+
+@pytest.mark.parametrize("name", [*NETWORKS, *SEEDS])
+def test_each_override_names_a_network_that_can_be_exported(root, name):
+    parser = ConfigParser()
+    parser.read_config([str(root / "configs" / f"{file}.json") for file in dict.fromkeys(("train", name))])
+    parser["classes"] = CLASSES
+    with torch.device("meta"):
+        network = parser.get_parsed_content("network_def")
+    assert network.head.out_features == 4
+    network.to_empty(device="meta").eval()
+    side = parser.get_parsed_content("image_size")
+    assert network(torch.empty(1, 3, side, side, device="meta")).shape == (1, 4)
+    assert parser["optimizer#_target_"] == ("torch.optim.Adam" if name in SEEDS else "torch.optim.AdamW")
+
+
+# what a run leaves behind ---------------------------------------------------------------------------------------------
+
+
+def test_run_writes_what_it_decided(evaluated, slice_set):
+    run = read(evaluated / "run.json")
+    assert run["bundle"] == BUNDLE
+    assert run["finished"]
+    assert run["options"]["dataset_dir"] == str(slice_set)
+    history = read(evaluated / "history.json")
+    assert len(history) == 6
+    scores = {f"{part}_{score}" for part in ("train", "val") for score in ("loss", "accuracy", "confidence")}
+    assert scores <= history[0].keys()
+    datalist = read(evaluated / "datalist.json")
+    assert datalist["classes"] == CLASSES
+    assert sum(len(datalist[part]) for part in PARTS) == 36
+    files = [file for part in PARTS for entry in datalist[part] for file in entry["image"]]
+    assert all((slice_set / file).is_file() for file in files)
+
+
+def test_predictions_hold_one_row_for_each_test_slice(evaluated):
+    table = read_table(evaluated / "test_predictions.csv")
+    chances = [f"p_{name}" for name in CLASSES]
+    assert list(table.columns) == ["id", "pred", "confidence", *chances, "decision", "label", "group", "distance"]
+    assert sorted(table["id"]) == sorted(entry["id"] for entry in read(evaluated / "datalist.json")["test"])
+    np.testing.assert_allclose(table[chances].sum(axis=1), 1, atol=1e-4)
+    assert set(table["pred"]) <= set(CLASSES)
+    assert set(table["decision"]) <= {"answered", "uncertain", "not_brain_mri"}
+
+
+def test_metrics_say_what_was_measured_and_what_is_not_known(evaluated):
+    metrics = read(evaluated / "metrics_test.json")
+    task = metrics["tasks"]["class"]
+    for name in ("accuracy", "macro_f1", "roc_auc_macro", "ece", "brier", "answered", "confident_mistakes"):
+        assert task[name].keys() == {"value", "low", "high"}
+    assert task["per_class"]["glioma"].keys() == {
+        "support", "precision", "recall", "f1", "roc_auc", "average_precision",
+    }  # fmt: skip
+    assert sum(map(sum, task["confusion"])) == metrics["slices"] == sum(metrics["decisions"].values())
+    assert metrics["risk_coverage"][0]["coverage"] == 1
+    assert any("no patient ids" in note for note in metrics["notes"])
+    assert any("cannot be promised" in note for note in metrics["notes"])
+    said = json.dumps(metrics) + (evaluated / "report.html").read_text(encoding="utf-8")
+    assert "patient-level" not in said
+    assert "leak-free" not in said
+
+
+def test_fitted_buffers_are_saved_with_the_weights(evaluated):
+    fitted = read(evaluated / "metrics_test.json")["calibration"]
+    state = torch.load(evaluated / "models/model.pt", weights_only=True)
+    assert 1 != float(state["temperature"]) == pytest.approx(fitted["temperature"])
+    assert 0 < float(state["minimum_confidence"]) == pytest.approx(fitted["minimum_confidence"])
+    assert float(state["detector.limit"]) == pytest.approx(fitted["limit"])
+    assert fitted["fitted_on"] == len(read(evaluated / "datalist.json")["validation"])
+
+
+def test_evaluating_again_gives_the_same(evaluated, evaluate_slices, tmp_path, no_slice_report):
+    run = shutil.copytree(evaluated, tmp_path / "run")
+    assert evaluate_slices(run) == read(evaluated / "metrics_test.json")
+
+
+def test_a_second_training_reads_nothing_anew(trained, slice_set, train_slices, tmp_path, monkeypatch, no_slice_report):
+    monkeypatch.setattr("brainmri_monai.engines.slices.reading.usable_slices", None)
+    train_slices(slice_set, tmp_path / "run", cache_dir=str(trained / "cache"))
+
+
+@pytest.mark.usefixtures("no_slice_report")
+@pytest.mark.parametrize("groups", GROUPS)
+def test_no_group_is_divided(write_slice_set, train_slices, tmp_path, groups):
+    data = write_slice_set(tmp_path / "data", {"glioma": 12, "notumor": 12})
+    for file in sorted(data.glob("*/[0-5].png")):
+        with Image.open(file) as picture:
+            picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(file.with_name(f"mirrored {file.name}"))
+    datalist = read(train_slices(data, tmp_path / "run", groups=groups) / "datalist.json")
+    part_of = {}
+    for part in PARTS:
+        for entry in datalist[part]:
+            assert part_of.setdefault(entry["group"], part) == part
+    group_of = {entry["id"]: entry["group"] for part in PARTS for entry in datalist[part]}
+    assert all(group_of[name] == group_of[name.replace("mirrored ", "")] for name in group_of)
+
+
+@pytest.mark.usefixtures("no_slice_report")
+def test_official_test_is_reported_with_and_without_twins(write_slice_set, train_slices, evaluate_slices, tmp_path):
+    folders = {f"{part}/{name}": n for part, n in (("Training", 8), ("Testing", 4)) for name in ("glioma", "notumor")}
+    data = write_slice_set(tmp_path / "data", folders)
+    shutil.copyfile(data / "Training/glioma/0.png", data / "Testing/glioma/0.png")
+    metrics = evaluate_slices(train_slices(data, tmp_path / "run", official=True))
+    assert metrics["slices"] == 8
+    assert metrics["twins_of_training"] == 1
+    assert metrics["without_twins"]["slices"] == 7
+    assert any("1 of 8 slices of the official test have twins" in note for note in metrics["notes"])
+
+
+@pytest.mark.usefixtures("no_slice_report")
+@pytest.mark.parametrize("options", [{"mixup": 0.4}, {"label_smoothing": 0.1}, {"average_decay": 0.9}])
+def test_options_of_the_training_train(slice_set, train_slices, trained, tmp_path, options):
+    given = {"cache_dir": str(trained / "cache"), "epochs": 2, **options}
+    history = read(train_slices(slice_set, tmp_path / "run", **given) / "history.json")
+    plain = read(trained / "history.json")
+    assert len(history) == 2
+    assert history[0]["train_loss" if "average_decay" not in options else "val_loss"] != plain[0]["train_loss"]
+
+
+@pytest.mark.usefixtures("no_slice_report")
+def test_frozen_vgg16_trains_its_last_layer_alone(slice_set, trained, root, tmp_path):
+    torch.manual_seed(1)
+    published = VGG16(num_classes=10, grid=1)  # a grid of 7 has a hundred million parameters more
+    torch.save(published.state_dict(), tmp_path / "vgg16.pth")
+    options = {
+        "bundle_root": str(root), "dataset_dir": str(slice_set), "output_dir": str(tmp_path / "run"), "epochs": 1,
+        "image_size": 32, "cache_dir": str(trained / "cache"), "pretrained": str(tmp_path / "vgg16.pth"),
+        "network_def#network#grid": 1,
+    }  # fmt: skip
+    files = config_files(root, "training", ["vgg16_frozen"])
+    launch("training", files, options)
+    state = torch.load(tmp_path / "run/models/model.pt", weights_only=True)
+    before = published.state_dict()
+    assert all(torch.equal(state[f"body.{name}"], before[name]) for name in before if "classifier.6" not in name)
+    assert state["head.weight"].numel() + state["head.bias"].numel() == 16_388
+    with pytest.raises(BrainMRIError, match="random values without --pretrained"):
+        launch("training", files, {**options, "pretrained": "", "fresh": True})
+
+
+# resuming -------------------------------------------------------------------------------------------------------------
+
+
+def history_of(run: Path) -> list[dict]:
+    times = ("seconds", "samples_per_second")
+    return [{name: v for name, v in row.items() if name not in times} for row in read(run / "history.json")]
+
+
+@pytest.mark.usefixtures("no_slice_report")
+def test_interrupted_and_resumed_training_equals_an_uninterrupted_one(
+    trained, slice_set, train_slices, tmp_path, monkeypatch
+):
+    from brainmri_monai.engines.checkpoint import TrainingRecord
+
+    options = {"epochs": 6, "cache_dir": str(trained / "cache")}
+    save = TrainingRecord._save
+
+    def save_and_fail(self: TrainingRecord, epoch: int) -> None:
+        save(self, epoch)
+        if epoch == 3:
+            raise BrainMRIError("the power failed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingRecord, "_save", save_and_fail)
+        with pytest.raises(BrainMRIError, match="the power failed"):
+            train_slices(slice_set, tmp_path / "run", **options)
+    run = train_slices(slice_set, tmp_path / "run", **options)
+    ours, theirs = (torch.load(one / "models/last.pt", weights_only=True) for one in (run, trained))
+    assert all(torch.equal(ours["network"][name], theirs["network"][name]) for name in theirs["network"])
+    assert history_of(run) == history_of(trained)
+
+
+# cross-validation, comparison, external test --------------------------------------------------------------------------
+
+
+def test_cross_validation_tests_each_slice_once_and_can_be_compared(
+    slice_set, trained, tiny_slices, brainmri, tmp_path, monkeypatch
+):
+    few = {"resamples": 20}
+    monkeypatch.setattr("brainmri_monai.metrics.slices.bootstrap", lambda s, n, *_: bootstrap(s, n, **few))
+    monkeypatch.setattr("brainmri_monai.report.compare.RESAMPLES", 20)
+    words = ["--dataset_dir", slice_set, "--output_dir", tmp_path / "cv", "--folds", 2, "--epochs", 1, "--seed", 3]
+    words += ["--config", tiny_slices, "--groups", "clusters", "--cache_dir", trained / "cache"]
+    code, _, err = brainmri("crossval", BUNDLE, *words)
+    assert code == 0, err
+    table = read_table(tmp_path / "cv/test_predictions.csv")
+    assert len(table) == table["id"].nunique() == 36
+    metrics = read(tmp_path / "cv/metrics_crossval.json")
+    assert metrics["slices"] == sum(fold["slices"] for fold in metrics["folds"]) == 36
+    assert any("no patient ids" in note for note in metrics["notes"])
+    assert any("pessimistic" in note for note in metrics["notes"])
+    assert "Fold by fold" in (tmp_path / "cv/report.html").read_text(encoding="utf-8")
+    other = shutil.copytree(tmp_path / "cv", tmp_path / "other")
+    code, out, err = brainmri("compare", tmp_path / "cv", other, "--output_dir", tmp_path / "compared")
+    assert code == 0, err
+    assert "confident mistakes" in out
+    assert read(tmp_path / "compared/comparison.json")["unit"] == "groups of twins"
+
+
+@pytest.mark.usefixtures("no_slice_report")
+def test_external_test_stands_apart(evaluated, write_slice_set, evaluate_slices, tmp_path):
+    run = shutil.copytree(evaluated, tmp_path / "run")
+    other = write_slice_set(tmp_path / "other site", {"glioma": 3, "no": 3}, seed=9)
+    before = {name: (run / name).read_bytes() for name in ("metrics_test.json", "datalist.json", "models/model.pt")}
+    evaluate_slices(run, dataset_dir=str(other))
+    assert {name: (run / name).read_bytes() for name in before} == before
+    metrics = read(run / "external/other_site/metrics_test.json")
+    assert metrics["external"]
+    assert metrics["slices"] == 6
+    assert metrics["tasks"]["class"]["absent"] == ["meningioma", "pituitary"]
+
+
+@pytest.mark.usefixtures("no_slice_report")
+def test_external_test_on_slices_of_the_training_is_refused(evaluated, write_slice_set, evaluate_slices, tmp_path):
+    other = write_slice_set(tmp_path / "other", {"glioma": 3, "no": 3}, seed=9)
+    datalist = read(evaluated / "datalist.json")
+    known = next(entry for entry in datalist["training"] if entry["label"] == "glioma")
+    shutil.copyfile(Path(datalist["root"]) / known["image"][0], other / "glioma/copy.png")
+    with pytest.raises(BrainMRIError, match=r"glioma/copy\.png of .* is a picture that the run was trained on"):
+        evaluate_slices(evaluated, dataset_dir=str(other))
+
+
+@pytest.mark.usefixtures("no_slice_report")
+def test_ensemble_averages_probabilities_and_is_not_for_the_own_test(evaluated, slice_set, evaluate_slices, tmp_path):
+    weights = str(evaluated / "models/model.pt")
+    with pytest.raises(BrainMRIError, match="trained on the test slices"):
+        evaluate_slices(evaluated, ensemble=[weights, weights])
+    alone = predict(evaluated, slice_set, tmp_path / "alone")
+    twice = predict(evaluated, slice_set, tmp_path / "twice", ensemble=[weights, weights])
+    assert alone.equals(twice)
+
+
+# inference ------------------------------------------------------------------------------------------------------------
+
+
+def predict(run: Path, dataset_dir: Path, output_dir: Path, *, portable: bool = False, **options):
+    given = {"bundle_root": str(run), "dataset_dir": str(dataset_dir), "output_dir": str(output_dir), **options}
+    launch("inference", config_files(run, "inference", portable=portable), given)
+    return read_table(output_dir / "predictions.csv").set_index("id").sort_index()
+
+
+def test_portable_and_fast_inference_agree(evaluated, odd_slices, tmp_path):
+    portable = predict(evaluated, odd_slices, tmp_path / "portable", portable=True)
+    fast = predict(evaluated, odd_slices, tmp_path / "fast", precision="float32")
+    assert list(portable.index) == list(fast.index) == ["colour.png", "tall.jpg", "wide.png"]
+    numbers = [column for column in portable if column.startswith("p_")]
+    np.testing.assert_allclose(portable[numbers], fast[numbers], atol=1e-3)
+    assert list(portable["decision"]) == list(fast["decision"])
+
+
+def test_one_slice_is_answered_with_class_probability_and_decision(evaluated, slice_set, brainmri, tmp_path):
+    image = slice_set / "glioma_tumor/0.png"
+    code, out, err = brainmri("run", evaluated, "inference", "--image", image, "--output_dir", tmp_path)
+    assert code == 0, err
+    table = read_table(tmp_path / "predictions.csv")
+    (row,) = table.to_dict("records")
+    said = {"not_brain_mri": "not a brain MRI"}.get(row["decision"], row["decision"])
+    assert f"0.png: {row['pred']} ({row['confidence']:.3f}), {said}" in out
+
+
+def test_the_same_slice_gets_the_same_answer_in_the_test_and_in_an_inference(evaluated, slice_set, tmp_path):
+    tested = read_table(evaluated / "test_predictions.csv").set_index("id").sort_index()
+    found = predict(evaluated, slice_set, tmp_path).loc[tested.index]
+    numbers = [column for column in found if column.startswith("p_")]
+    np.testing.assert_allclose(found[numbers], tested[numbers], atol=1e-5)
+    assert list(found["decision"]) == list(tested["decision"])
+
+
+# export ---------------------------------------------------------------------------------------------------------------
+
+
+def test_exported_network_answers_and_decides_as_the_eager_one(evaluated, brainmri, tmp_path):
+    code, _, err = brainmri("run", evaluated, "export", "--output_dir", tmp_path)
+    assert code == 0, err
+    exported, card, extra = load_net_with_metadata(str(tmp_path / "model.ts"), more_extra_files=("inference.json",))
+    assert card["pred_classes"] == read(evaluated / "configs/metadata.json")["pred_classes"]
+    assert {"preprocessing", "postprocessing", "inferer", "device"} <= json.loads(extra["inference.json"]).keys()
+    parser = ConfigParser(read(evaluated / "configs/inference.json"))
+    eager: nn.Module = parser.get_parsed_content("network_def")
+    eager.load_state_dict(torch.load(evaluated / "models/model.pt", weights_only=True))
+    eager.eval()
+    for batch in (1, 3):
+        image = torch.rand(batch, 3, 32, 32, generator=torch.Generator().manual_seed(batch))
+        torch.testing.assert_close(exported(image), eager(image), atol=1e-5, rtol=0)
+        assert torch.equal(exported.decide(image), eager.decide(image))
