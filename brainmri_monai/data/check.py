@@ -26,6 +26,7 @@ from brainmri_monai.data.reporting import (
     tally,
     with_bar,
 )
+from brainmri_monai.data.slices.datalist import SliceList
 from brainmri_monai.data.slices.folders import holds_slices
 from brainmri_monai.data.slices.survey import SliceReport, survey_slices
 from brainmri_monai.data.survey import Reading, survey
@@ -118,7 +119,7 @@ def check_patients(
     found = None if volumes or slices else scan_patients(root)
     if datalist is None and (root / "datalist.json").exists():
         datalist = root / "datalist.json"
-    kind = CaseList if volumes else Datalist
+    kind = CaseList if volumes else SliceList if slices else Datalist
     parts = kind.load(datalist).parts if datalist else {}
     if volumes:
         report = survey_volumes(root, convention)
@@ -158,7 +159,8 @@ def _split_problems(parts: dict[str, list[dict[str, Any]]], root: Path) -> Itera
     places: dict[tuple[str, str], set[str]] = defaultdict(set)
     for part, entries in parts.items():
         for entry in entries:
-            places["patient", entry["patient"]].add(part)
+            if "patient" in entry:  # that of a single slice is not known
+                places["patient", entry["patient"]].add(part)
             for file in entry["image"]:
                 places["file", file].add(part)
                 if not (root / file).exists():

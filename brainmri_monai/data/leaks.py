@@ -33,7 +33,7 @@ def refuse_leak(entries: Iterable[Mapping[str, Any]], used: Iterable[Mapping[str
             what = f"patient {e['patient']} of {root} has an image that the run was trained on"
         elif seen:
             raise BrainMRIError(
-                f"{e['id']} of {root} is a picture that the run was trained on: a test on known pictures says nothing.\n"
+                f"{e['id']} of {root} is a picture that the run was trained on: such a test says nothing.\n"
                 "Take such pictures out of --dataset_dir."
             )
         else:

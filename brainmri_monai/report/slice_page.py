@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ def write_slice_report(output_dir: str | Path, *, mistakes: int = 12) -> Path:
         figures=_figures(files),
         split=_split_table(files.datalist),
         probe=_probe(files),
-        mistakes=[_shown(files, row, number) for number, row in enumerate(wrong[:mistakes], start=1)],
+        mistakes=_shown(files, wrong[:mistakes]),
         wrong=len(wrong),
     )
     path = files.folder / "report.html"
@@ -112,13 +113,18 @@ def _figures(files: RunFiles) -> dict[str, Picture]:
     return {name: embed(path, texts[name], photo=name in photos) for name, path in paths.items() if path.exists()}
 
 
-def _shown(files: RunFiles, row: Mapping[str, Any], number: int) -> dict[str, Any]:
-    """What the page tells of a wrong answer."""
-    chances = {name.removeprefix("p_"): float(row[name]) for name in row if name.startswith("p_")}
-    shown = {**row, "number": number, "confidence": float(row["confidence"]), "p": chances}
-    path = mistake_path(files.folder, number)
-    if path.exists():
-        shown["picture"] = embed(path, f"{row['id']} and what its convolutions look at", photo=True)
+def _shown(files: RunFiles, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What the page tells of wrong answers, the surest first; those of a cross-validation are drawn in their fold."""
+    shown, drawn = [], Counter[str]()
+    for number, row in enumerate(rows, start=1):
+        fold = f"fold{row['fold']}" if row.get("fold") else ""
+        drawn[fold] += 1
+        chances = {name.removeprefix("p_"): float(row[name]) for name in row if name.startswith("p_")}
+        case = {**row, "number": number, "confidence": float(row["confidence"]), "p": chances}
+        path = mistake_path(files.folder / fold, drawn[fold])
+        if path.exists():
+            case["picture"] = embed(path, f"{row['id']} and what its layers look at", photo=True)
+        shown.append(case)
     return shown
 
 

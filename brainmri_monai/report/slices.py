@@ -9,8 +9,16 @@ from brainmri_monai.engines.distributed import is_main_process
 from brainmri_monai.metrics.slice_table import to_slice_answers
 from brainmri_monai.metrics.table import read_table
 from brainmri_monai.networks.slice_classifier import SliceClassifier
-from brainmri_monai.report.figures import plot_confusion, plot_history, plot_pr, plot_reliability, plot_roc
+from brainmri_monai.report.figures import (
+    plot_confusion,
+    plot_history,
+    plot_pr,
+    plot_reliability,
+    plot_risk_coverage,
+    plot_roc,
+)
 from brainmri_monai.report.reading import RunFiles, read_run
+from brainmri_monai.report.slice_maps import draw_filters, draw_mistakes
 from brainmri_monai.report.slice_page import write_slice_report
 
 __all__ = ["draw_classes", "report_slices"]
@@ -38,17 +46,23 @@ def report_slices(
         plot_history(files.history, figures / "history.png", best_epoch=files.run.get("best", {}).get("epoch"))
     if files.metrics and files.predictions:
         draw_classes(files, figures)
+        if network is not None and store is not None:
+            draw_filters(network, figures / "filters.png")
+            draw_mistakes(files, network, store, size)
     page = write_slice_report(files.folder)
     print(f"report: {page}")
     return page
 
 
 def draw_classes(files: RunFiles, figures: Path) -> None:
-    """ROC, precision-recall and confusion of the classes, and the reliability diagram."""
+    """ROC, precision-recall and confusion of the classes, reliability, and risk against coverage."""
     classes = files.metrics["tasks"]["class"]["classes"]
+    threshold = files.metrics.get("calibration", {}).get("minimum_confidence")
     answers = to_slice_answers(read_table(files.folder / "test_predictions.csv"), classes)
     labels, probabilities = answers.labels, answers.probabilities
     plot_roc(labels, probabilities, classes, figures / "roc_class.png", "ROC")
     plot_pr(labels, probabilities, classes, figures / "pr_class.png", "Precision and recall")
     plot_confusion(labels, answers.predictions, classes, figures / "cm_class.png", "Confusion matrix")
     plot_reliability(labels, probabilities, figures / "reliability_class.png", "Reliability")
+    path = figures / "risk_coverage.png"
+    plot_risk_coverage(answers.confidence, answers.correct, path, "Risk and coverage", threshold=threshold)

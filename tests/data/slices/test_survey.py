@@ -171,10 +171,10 @@ def test_twins_in_the_official_training_and_test_are_an_error(tmp_path, write_cl
 def test_twins_in_two_parts_of_a_split_are_an_error(root):
     shutil.copy(root / "glioma" / "2.png", root / "glioma" / "copy.png")
     entries = {
-        part: [{"id": name, "patient": name, "image": [name]} for name in names]
+        part: [{"id": name, "image": [name]} for name in names]
         for part, names in {"training": ["glioma/2.png"], "validation": [], "test": ["glioma/copy.png"]}.items()
     }
-    content = {"root": "x", "layout": "slices", "types": [], "split": {}, "excluded": [], **entries}
+    content = {"root": "x", "layout": "slices", "classes": [], "split": {}, "excluded": [], **entries}
     (root / "datalist.json").write_text(json.dumps(content))
     assert problems(root, "error") == {"glioma/copy.png = glioma/2.png": "twins are in test and in training"}
 

@@ -1,0 +1,93 @@
+"""Maps that explain the answers on slices, as figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from brainmri_monai.data.slices.datalist import SliceList
+from brainmri_monai.data.slices.folders import find_slices
+from brainmri_monai.data.store import ArrayStore
+from brainmri_monai.engines.progress import progress_bar
+from brainmri_monai.engines.slices.inference import SaveSlices
+from brainmri_monai.engines.slices.reading import read_set
+from brainmri_monai.explain import attention_rollout, layer_maps
+from brainmri_monai.networks.slice_classifier import SliceClassifier
+from brainmri_monai.report.figures import Mistake, plot_filters, plot_grad_cam, plot_mistakes
+from brainmri_monai.report.reading import RunFiles
+from brainmri_monai.report.slice_page import mistake_path, mistakes_of
+
+__all__ = ["draw_filters", "draw_mistakes", "explain_answers"]
+
+
+def draw_filters(network: SliceClassifier, path: Path) -> None:
+    """The filters of the first convolution."""
+    first = next((module for module in network.body.modules() if isinstance(module, nn.Conv2d)), None)
+    if first is not None and first.kernel_size != (1, 1):
+        plot_filters(first.weight.detach().cpu().numpy(), path, "Filters of the first convolution")
+
+
+def draw_mistakes(files: RunFiles, network: SliceClassifier, store: ArrayStore, size: int, *, limit: int = 12) -> None:
+    """A gallery of the surest mistakes, and for each a figure with the maps of its layers.
+
+    Args:
+        files: of an evaluated run.
+        network: with its weights.
+        store: holds the prepared slices.
+        size: rows and columns of a prepared slice.
+        limit: how many mistakes.
+    """
+    wrong = mistakes_of(files)
+    for path in mistake_path(files.folder, 1).parent.glob("*.png"):
+        path.unlink()  # of an earlier evaluation
+    datalist = SliceList.load(files.folder / "datalist.json")
+    read = read_set(find_slices(datalist.root), store, size)
+    gallery = []
+    bar = progress_bar(min(limit, len(wrong)), "explaining mistakes", "slices")
+    for number, row in enumerate(wrong[:limit], start=1):
+        picture = np.asarray(read.pictures[read.rows([row["id"]])[0]]) / np.float32(255)
+        maps = _maps(network, picture, datalist.types.index(row["pred"]))
+        title = f"{row['id']}: is {row['label']}, said {row['pred']} ({float(row['confidence']):.3f})"
+        plot_grad_cam(picture, maps, mistake_path(files.folder, number), title)
+        told = {"said": row["pred"], "truth": row["label"], "decision": row["decision"]}
+        last = list(maps.values())[-1]
+        gallery.append(Mistake(row["id"], picture, last, confidence=float(row["confidence"]), **told))
+        bar.update()
+    bar.close()
+    plot_mistakes(
+        gallery, files.folder / "figures/gallery.png", f"Mistakes: {len(wrong)} of {len(files.predictions)} slices"
+    )
+
+
+def explain_answers(predictions: SaveSlices, network: SliceClassifier) -> None:
+    """Draw ``gradcam/<slice>.png`` for each answer of an inference.
+
+    Args:
+        predictions: what was answered, and on which slices.
+        network: that answered; of an ensemble, the first.
+    """
+    folder = predictions.folder / "gradcam"
+    bar = progress_bar(len(predictions.answers), "explaining", "slices")
+    for answer in predictions.answers:
+        sample = predictions.cases.transform({"id": answer.id, "image": str(predictions.cases.files[answer.id])})
+        picture, best = sample["image"][0].numpy(), int(answer.probabilities.argmax())
+        title = f"{answer.id}: {predictions.classes[best]} ({answer.probabilities[best]:.3f})"
+        plot_grad_cam(picture, _maps(network, picture, best), folder / f"{answer.id}.png", title)
+        bar.update()
+    bar.close()
+    if predictions.answers:
+        print(f"what speaks for the answers: {folder}")
+
+
+def _maps(network: SliceClassifier, picture: NDArray, target: int) -> dict[str, NDArray]:
+    """Grad-CAM of each convolution, and attention rollout where there is attention."""
+    image = torch.from_numpy(np.ascontiguousarray(picture)).expand(3, -1, -1).to(network.temperature.device)
+    maps = layer_maps(network, image, target=target)
+    try:
+        return maps | {"attention rollout": attention_rollout(network, image)}
+    except ValueError:  # a network without attention
+        return maps
