@@ -10,6 +10,8 @@ from monai.transforms import Randomizable
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample, one_hot
 
+from brainmri_monai.errors import BrainMRIError
+
 __all__ = ["AugmentBatch", "MixUpBatch"]
 
 
@@ -97,11 +99,16 @@ class MixUpBatch(Randomizable):
         alpha: of the beta distribution of the weights; 0 blends nothing.
         num_classes: T.
 
+    Raises:
+        BrainMRIError: when ``alpha`` is negative or no number.
+
     Source:
         Zhang et al.: mixup: Beyond Empirical Risk Minimization, ICLR 2018.
     """
 
     def __init__(self, alpha: float, num_classes: int) -> None:
+        if not isinstance(alpha, int | float) or alpha < 0:
+            raise BrainMRIError(f"mixup {alpha!r} is no strength.\nGive --mixup 0.2 or another number above 0, or 0.")
         self.alpha = alpha
         self.num_classes = num_classes
 

@@ -16,7 +16,7 @@ from torch.nn.functional import interpolate
 from brainmri_monai.data.images import read_stack
 from brainmri_monai.data.stack import ImageError
 
-__all__ = ["LoadPictured", "prepare_picture"]
+__all__ = ["LoadPictured", "prepare_picture", "read_one"]
 
 UPPER_PERCENTILE = 99.5  # brighter pixels are vessels and artefacts
 

@@ -12,7 +12,7 @@ from brainmri_monai.data.patients import Problem, holds_patients, list_folder, r
 from brainmri_monai.data.slices.classes import KNOWN, canonical_class
 from brainmri_monai.errors import BrainMRIError
 
-__all__ = ["Slice", "SliceSet", "find_slices", "holds_slices", "scan_slices"]
+__all__ = ["OTHER_PICTURES", "SAVE_AS", "Slice", "SliceSet", "find_slices", "holds_slices", "scan_slices"]
 
 Part = Literal["training", "testing"]
 
@@ -25,10 +25,10 @@ _PARTS: dict[str, Part] = {
     "testing": "testing",
     "test": "testing",
 }
-_OTHER_PICTURES = (".gif", ".webp", ".heic", ".jp2", ".jpe", ".jfif", ".avif", ".svg", ".pdf")
+OTHER_PICTURES = (".gif", ".webp", ".heic", ".jp2", ".jpe", ".jfif", ".avif", ".svg", ".pdf")
 _MOST_CLASSES = 20  # more folders of unknown names than this are patients, not classes
 _LAYOUT = "Lay the slices out as <class>/<picture>, or as Training/<class>/<picture> and Testing/<class>/<picture>."
-_SAVE_AS = f"Save it as one of {', '.join(SLICE_SUFFIXES)}."
+SAVE_AS = f"Save it as one of {', '.join(SLICE_SUFFIXES)}."
 
 
 @dataclass(frozen=True)
@@ -178,6 +178,6 @@ def _pictures(folder: Path, root: Path, problems: list[Problem]) -> Iterator[Pat
         elif is_picture(entry):
             yield entry
         else:
-            severity = "error" if entry.suffix.lower() in _OTHER_PICTURES else "warning"
+            severity = "error" if entry.suffix.lower() in OTHER_PICTURES else "warning"
             what = f"{entry.suffix!r} is not a kind of picture that is read: left out"
-            problems.append(Problem(severity, where, what, _SAVE_AS if severity == "error" else "Nothing to do."))
+            problems.append(Problem(severity, where, what, SAVE_AS if severity == "error" else "Nothing to do."))

@@ -14,12 +14,14 @@ from torch.utils.data import IterableDataset
 
 from brainmri_monai.data.images import SLICE_SUFFIXES, is_picture
 from brainmri_monai.data.patients import list_folder, relative
+from brainmri_monai.data.slices.folders import OTHER_PICTURES, SAVE_AS
 from brainmri_monai.engines.patients.patients import reason
 from brainmri_monai.engines.slices.prediction import SliceAnswer
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.metrics.slice_table import to_slice_table
 from brainmri_monai.metrics.table import write_table
 from brainmri_monai.networks.slice_classifier import DECISIONS, SliceClassifier
+from brainmri_monai.transforms.pictures import read_one
 
 __all__ = ["SavePortableSlices", "SaveSlices", "SliceStream"]
 
@@ -47,14 +49,17 @@ class SliceStream(IterableDataset):
             )
         self.files = _one(Path(image)) if str(image) else _all(Path(dataset_dir))
         self.transform = transform
-        self.failed: dict[str, str] = {}
+        unread = [name for name, file in self.files.items() if file.suffix.lower() in OTHER_PICTURES]
+        self.failed = dict.fromkeys(unread, f"is not a kind of picture that is read. {SAVE_AS}")
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for name, file in self.files.items():
+            if name in self.failed:
+                continue
             try:
                 yield self.transform({"id": name, "image": str(file)})
             except Exception as error:  # whatever a reader or a transform raises, the next slice is another file
-                self.failed[name] = reason(error)
+                self.failed[name] = reason(_own_words(file) or error)
 
 
 class SaveSlices:
@@ -140,6 +145,15 @@ class SavePortableSlices(SaveSlices):
             )
 
 
+def _own_words(file: Path) -> BrainMRIError | None:
+    """Why a file cannot be read; MONAI's readers tell it in traces."""
+    try:
+        read_one(file)
+    except BrainMRIError as error:
+        return error
+    return None
+
+
 def _one(file: Path) -> dict[str, Path]:
     if file.is_dir():
         raise BrainMRIError(f"expected one slice, found a folder\n{file}\nGive it with --dataset_dir, or a file in it.")
@@ -163,5 +177,5 @@ def _below(folder: Path) -> Iterator[Path]:
     for entry in list_folder(folder):
         if entry.is_dir():
             yield from _below(entry)
-        elif is_picture(entry):
+        elif is_picture(entry) or entry.suffix.lower() in OTHER_PICTURES:
             yield entry
