@@ -6,6 +6,7 @@ from brainmri_monai.networks.custom_cnn import CustomCNN
 from brainmri_monai.networks.freezing import train_only
 from brainmri_monai.networks.input_detector import InputDetector
 from brainmri_monai.networks.mobilenet_v2 import MobileNetV2
+from brainmri_monai.networks.picture_statistics import picture_statistics
 from brainmri_monai.networks.pooling import AttentionPool, GatedAttentionPool, MaxPool, MeanPool, TransformerPool
 from brainmri_monai.networks.region_network import RegionNetwork
 from brainmri_monai.networks.slice_classifier import DECISIONS, SliceClassifier
@@ -34,5 +35,6 @@ __all__ = [
     "TwoStepHead",
     "TwoStepMIL",
     "VisionTransformer",
+    "picture_statistics",
     "train_only",
 ]

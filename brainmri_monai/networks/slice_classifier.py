@@ -50,7 +50,7 @@ class SliceClassifier(nn.Module):
         network.set_submodule(name, nn.Identity())
         self.body = network
         self.head = last
-        self.detector = InputDetector(last.in_features)
+        self.detector = InputDetector()
         # fitted on validation slices after the training; these values change nothing
         self.register_buffer("temperature", torch.ones(()))
         self.register_buffer("minimum_confidence", torch.zeros(()))
@@ -61,7 +61,7 @@ class SliceClassifier(nn.Module):
 
     @torch.jit.export
     def features(self, image: Tensor) -> Tensor:
-        """What the head and the detector see of a slice, B C H W → B F."""
+        """What the head sees of a slice, B C H W → B F."""
         return self.body(image)
 
     @torch.jit.export
@@ -71,9 +71,8 @@ class SliceClassifier(nn.Module):
 
     @torch.jit.export
     def answer(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Calibrated log P(class) B T, and how unlike the training slices B, with one pass over the network."""
-        features = self.features(image)
-        return self.log_probabilities(features), self.detector(features)
+        """Calibrated log P(class) B T, and how unlike the training slices, B."""
+        return self.forward(image), self.detector(self.detector.describe(image))
 
     @torch.jit.export
     def decide(self, image: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ def prepare_picture(picture: np.ndarray, size: int) -> np.ndarray:
     image = torch.from_numpy(np.array(grey, dtype=np.float32))[None, None]  # 1 1 H W
     image = interpolate(image, (size, size), mode="bilinear", antialias=True)[0, 0].numpy()
     low, high = image.min(), np.percentile(image, UPPER_PERCENTILE)
-    scaled = (image - low) * (255 / max(high - low, np.finfo(np.float32).tiny))
+    scaled = (image - low) * (255 / (high - low if high > low else 1))  # an even picture is black
     return scaled.clip(0, 255).round().astype(np.uint8)
 
 

@@ -1,73 +1,90 @@
+import numpy as np
 import pytest
 import torch
 
+from brainmri_monai.data.phantom.foreign import FOREIGN, draw_foreign
+from brainmri_monai.data.phantom.patients import draw_slices
 from brainmri_monai.networks import InputDetector
+from brainmri_monai.networks.picture_statistics import NUM_STATISTICS
+from brainmri_monai.transforms.pictures import prepare_picture
 
 
 @pytest.fixture
-def vectors() -> torch.Tensor:
+def statistics() -> torch.Tensor:
     """Correlated, on scales from 1 to 100, with an offset."""
     random = torch.Generator().manual_seed(0)
-    mixing = torch.randn(6, 6, generator=random) * torch.logspace(0, 2, 6)
-    return torch.randn(200, 6, generator=random) @ mixing + 10
+    mixing = torch.randn(NUM_STATISTICS, NUM_STATISTICS, generator=random)
+    spread = torch.eye(NUM_STATISTICS) + 0.1 * mixing
+    return torch.randn(500, NUM_STATISTICS, generator=random) @ spread * torch.logspace(0, 2, NUM_STATISTICS) + 10
+
+
+def tensors(pictures: list[np.ndarray]) -> torch.Tensor:
+    prepared = np.stack([prepare_picture(picture, 64) for picture in pictures])
+    return (torch.from_numpy(prepared)[:, None] / 255).expand(-1, 3, -1, -1)
 
 
 def test_nothing_is_foreign_before_the_fit():
-    detector = InputDetector(6)
-    distances = detector(torch.tensor([[1e6] * 6, [0.0] * 6]))
+    detector = InputDetector()
+    distances = detector(torch.tensor([[1e6], [0.0]]).expand(-1, NUM_STATISTICS))
     assert distances.tolist() == [0, 0]
     assert not detector.foreign(distances).any()
 
 
-def test_with_all_directions_it_is_the_mahalanobis_distance(vectors):
-    detector = InputDetector(6)
-    detector.fit(vectors)
-    centred = vectors.double() - vectors.double().mean(dim=0)
-    precision = torch.linalg.inv(torch.cov(vectors.double().T))
+def test_it_is_the_mahalanobis_distance(statistics):
+    detector = InputDetector()
+    detector.fit(statistics)
+    centred = statistics.double() - statistics.double().mean(dim=0)
+    precision = torch.linalg.inv(torch.cov(statistics.double().T))
     expected = torch.einsum("nf,fg,ng->n", centred, precision, centred).sqrt()
-    torch.testing.assert_close(detector(vectors).double(), expected, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(detector(statistics).double(), expected, atol=1e-3, rtol=1e-3)
 
 
-def test_golden_value_with_one_direction():
-    """Along (1, 1) the vectors have the variance 1.8 and across it 0.2, and (1, -1) lies across: √(2 / 0.2)."""
-    along, across = torch.tensor([1.0, 1.0]) / 2**0.5, torch.tensor([1.0, -1.0]) / 2**0.5
-    steps = (3 / 4) ** 0.5  # four vectors with the variances 1.8 and 0.2
-    vectors = torch.stack(
-        [a * steps * 1.8**0.5 * along + b * steps * 0.2**0.5 * across for a in (-1, 1) for b in (-1, 1)]
-    )
-    detector = InputDetector(2, directions=1)
-    detector.fit(vectors)
-    vectors = torch.tensor([[0.0, 0.0], [1.0, -1.0], [1.0, 1.0]])
-    torch.testing.assert_close(detector(vectors), torch.tensor([0, 10**0.5, (2 / 1.8) ** 0.5]), atol=1e-5, rtol=1e-5)
-    assert detector.directions[:, 0].abs().allclose(along)
+def test_a_statistic_that_never_varied_is_watched(statistics):
+    statistics[:, 5] = 2
+    detector = InputDetector()
+    detector.fit(statistics)
+    other = statistics[:1].clone()
+    other[0, 5] = 3
+    assert detector(other) > 10 * detector(statistics).max()
 
 
 @pytest.mark.parametrize("count", [2, 30])
-def test_fewer_vectors_than_features_still_give_finite_distances(count):
-    detector = InputDetector(50, directions=10)
-    vectors = torch.randn(count, 50, generator=torch.Generator().manual_seed(0))
-    detector.fit(vectors)
-    assert detector(vectors).isfinite().all()
-    assert detector(vectors + 100).min() > 10 * detector(vectors).max()
+def test_few_slices_give_finite_distances(count, statistics):
+    detector = InputDetector()
+    detector.fit(statistics[:count])
+    assert detector(statistics).isfinite().all()
 
 
-def test_a_feature_that_never_varied_is_watched():
-    vectors = torch.randn(100, 3, generator=torch.Generator().manual_seed(0))
-    vectors[:, 2] = 5
-    detector = InputDetector(3)
-    detector.fit(vectors)
-    assert detector(torch.tensor([[0.0, 0.0, 6.0]])) > 100 * detector(vectors).max()
-
-
-def test_the_stated_share_of_the_validation_lies_beyond_the_limit(vectors):
-    detector = InputDetector(6)
-    detector.fit(vectors)
+def test_the_stated_share_of_the_validation_lies_beyond_the_limit():
+    detector = InputDetector()
     distances = torch.arange(1000.0)
     detector.fit_limit(distances, share=0.01)
     assert detector.foreign(distances).sum() == 10
     assert detector.foreign(torch.tensor([float("nan")]))
 
 
-def test_one_vector_is_too_few():
-    with pytest.raises(ValueError, match="at least two vectors, found 1"):
-        InputDetector(3).fit(torch.ones(1, 3))
+def test_one_slice_is_too_few(statistics):
+    with pytest.raises(ValueError, match="at least two slices, found 1"):
+        InputDetector().fit(statistics[:1])
+
+
+@pytest.fixture(scope="module")
+def brains() -> list[np.ndarray]:
+    """Slices of ten generated patients, H W 3, one patient after the other."""
+    patients = (draw_slices(np.random.default_rng(seed), "astrocytoma", 2, spacing=3)[0] for seed in range(10))
+    return [picture[..., [0]].repeat(3, axis=2) for slices in patients for picture in slices[4:-4]]
+
+
+def test_what_is_no_brain_is_told_from_generated_brains(brains):
+    """Those drawn CTs of the head that lie nearest are left to measurements on real slices."""
+    detector, split = InputDetector(), int(0.7 * len(brains))
+    with torch.no_grad():
+        detector.fit(detector.describe(tensors(brains[:split])))
+        familiar = detector(detector.describe(tensors(brains[split:])))
+        detector.fit_limit(familiar, share=0.05)
+        random = np.random.default_rng(0)
+        for kind in FOREIGN:
+            pictures = tensors([draw_foreign(random, kind, 96) for _ in range(12)])
+            assert detector.foreign(detector(detector.describe(pictures))).float().mean() > 0.9, kind
+        inverted = tensors([255 - picture for picture in brains[split:]])
+        assert detector.foreign(detector(detector.describe(inverted))).float().mean() > 0.9

@@ -97,7 +97,7 @@ class SliceEvaluation:
             return
         (network,) = self.networks
         self.familiar.run()
-        network.detector.fit(_features(self.collect.predictions, network))
+        network.detector.fit(torch.from_numpy(np.stack([answer.statistics for answer in self.collect.predictions])))
         self.calibrator.run()
         seen = self.collect.predictions
         labels, features = np.array([answer.label for answer in seen]), _features(seen, network)
@@ -105,7 +105,7 @@ class SliceEvaluation:
             logits = network.head(features.to(network.head.weight.dtype))
             network.temperature.fill_(fit_temperature(logits.double().cpu().numpy(), labels))
             probabilities = network.log_probabilities(features).exp().double().cpu().numpy()
-            network.detector.fit_limit(network.detector(features), self.foreign)
+            network.detector.fit_limit(torch.tensor([answer.distance for answer in seen]), self.foreign)
         first = _one_of_each_group([answer.id for answer in seen], self.datalist)
         correct = probabilities.argmax(axis=1) == labels
         self.abstention = confidence_for_risk(probabilities.max(axis=1)[first], correct[first], self.risk)

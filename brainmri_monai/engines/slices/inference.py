@@ -131,8 +131,8 @@ class SavePortableSlices(SaveSlices):
         self.network.eval()  # MONAI's evaluator has put it back
         with torch.inference_mode():
             images = torch.stack([sample["image"] for sample in samples]).to(engine.state.device)
-            features = self.network.features(images)
-            distances = self.network.detector(features)
+            features, statistics = self.network.features(images), self.network.detector.describe(images)
+            distances = self.network.detector(statistics)
             decisions = self.network.decision(self.network.log_probabilities(features), distances)
         for n, (sample, output) in enumerate(zip(samples, outputs, strict=True)):
             probabilities = output["probabilities"].double().cpu().numpy()
@@ -140,9 +140,8 @@ class SavePortableSlices(SaveSlices):
                 self.cases.failed[sample["id"]] = "holds NaN or infinite values"
                 continue
             decision, distance = DECISIONS[int(decisions[n])], float(distances[n])
-            self.answers.append(
-                SliceAnswer(sample["id"], probabilities, decision, distance, -1, features[n].cpu().numpy())
-            )
+            seen = (features[n].cpu().numpy(), statistics[n].cpu().numpy())
+            self.answers.append(SliceAnswer(sample["id"], probabilities, decision, distance, -1, *seen))
 
 
 def _own_words(file: Path) -> BrainMRIError | None:

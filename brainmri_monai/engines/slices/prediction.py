@@ -28,6 +28,7 @@ class SliceAnswer:
         distance: how unlike the training slices it is.
         label: index of the true class, -1 where unknown.
         features: F, of the first network.
+        statistics: of the picture, which the detector compares.
     """
 
     id: str
@@ -36,6 +37,7 @@ class SliceAnswer:
     distance: float
     label: int
     features: NDArray
+    statistics: NDArray
 
 
 class SlicePrediction:
@@ -57,21 +59,22 @@ class SlicePrediction:
         image = batch["image"].to(engine.state.device)
         features, log_p, distances, foreign = [], [], [], []
         with torch.inference_mode():
+            statistics = self.networks[0].detector.describe(image)
             for network in self.networks:
                 network.eval()
                 features.append(self.inferer(image, network.features))
                 log_p.append(network.log_probabilities(features[-1]))
-                distances.append(network.detector(features[-1]))
+                distances.append(network.detector(statistics))
                 foreign.append(network.detector.foreign(distances[-1]))
             probabilities = torch.stack(log_p).double().exp().mean(dim=0)  # B T
             least = torch.stack([network.minimum_confidence for network in self.networks]).mean()
             unsure = probabilities.amax(dim=1) < least
             is_foreign = torch.stack(foreign).double().mean(dim=0) > 0.5
             decisions = torch.where(is_foreign, 2, unsure.long())
-        columns = (probabilities, decisions, torch.stack(distances).mean(dim=0), features[0])
+        columns = (probabilities, decisions, torch.stack(distances).mean(dim=0), features[0], statistics)
         labels = batch["label"].tolist() if "label" in batch else [-1] * len(image)
         rows = zip(batch["id"], *(column.cpu().numpy() for column in columns), labels, strict=True)
-        return [SliceAnswer(name, p, DECISIONS[d], float(far), label, f) for name, p, d, far, f, label in rows]
+        return [SliceAnswer(name, p, DECISIONS[d], float(far), label, f, s) for name, p, d, far, f, s, label in rows]
 
 
 def probabilities_of(seen: Sequence[SliceAnswer]) -> NDArray:
