@@ -11,7 +11,6 @@ import torch
 from monai.config import KeysCollection
 from monai.transforms import MapTransform
 from PIL import Image
-from torch.nn.functional import interpolate
 
 from brainmri_monai.data.images import read_stack
 from brainmri_monai.data.stack import ImageError
@@ -35,10 +34,11 @@ def prepare_picture(picture: np.ndarray, size: int) -> np.ndarray:
         size size, unsigned bytes.
     """
     grey = Image.fromarray(picture).convert("L") if picture.dtype == np.uint8 else picture.mean(axis=2)
-    image = torch.from_numpy(np.array(grey, dtype=np.float32))[None, None]  # 1 1 H W
-    image = interpolate(image, (size, size), mode="bilinear", antialias=True)[0, 0].numpy()
+    grey = Image.fromarray(np.asarray(grey, dtype=np.float32))
+    image = np.asarray(grey.resize((size, size), Image.Resampling.BILINEAR))  # as torch does with antialias
     low, high = image.min(), np.percentile(image, UPPER_PERCENTILE)
-    scaled = (image - low) * (255 / (high - low if high > low else 1))  # an even picture is black
+    least = max(1e-3 * abs(high), np.finfo(np.float32).tiny)  # so that the rounding errors of an empty slice stay small
+    scaled = (image - low) * (255 / max(high - low, least))
     return scaled.clip(0, 255).round().astype(np.uint8)
 
 
