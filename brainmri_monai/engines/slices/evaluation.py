@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from monai.engines import Evaluator
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from brainmri_monai.data.slices.datalist import NO_PATIENTS, SliceList
 from brainmri_monai.engines.collect import Collect
 from brainmri_monai.engines.distributed import is_main_process
 from brainmri_monai.engines.run_folder import RunFolder
-from brainmri_monai.engines.slices.prediction import SliceAnswer, probabilities_of
+from brainmri_monai.engines.slices.prediction import probabilities_of
 from brainmri_monai.engines.weights import save
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.files import write_json
@@ -37,9 +38,9 @@ class SliceEvaluation:
         datalist: of the run, or of an external test (see ``engines.slices.datalists.tested_slices``).
         networks: with their weights loaded; of the first the buffers are fitted, when it is alone.
         calibrator: evaluates the validation slices.
-        familiar: evaluates training slices, for what the detector knows.
+        familiar: batches of training slices, which the detector is to know.
         evaluator: evaluates the test slices.
-        collect: attached to all three.
+        collect: attached to both evaluators.
         risk: share of wrong answers that may be given.
         foreign: share of the validation slices that the detector may call no brain MRI.
         resamples: of the bootstrap over groups of twins.
@@ -52,7 +53,7 @@ class SliceEvaluation:
         datalist: SliceList,
         networks: Sequence[SliceClassifier],
         calibrator: Evaluator,
-        familiar: Evaluator,
+        familiar: Iterable[dict[str, Any]],
         evaluator: Evaluator,
         collect: Collect,
         risk: float = 0.01,
@@ -96,16 +97,17 @@ class SliceEvaluation:
         if self.external:
             return
         (network,) = self.networks
-        self.familiar.run()
-        network.detector.fit(torch.from_numpy(np.stack([answer.statistics for answer in self.collect.predictions])))
-        self.calibrator.run()
-        seen = self.collect.predictions
-        labels, features = np.array([answer.label for answer in seen]), _features(seen, network)
         with torch.no_grad():
-            logits = network.head(features.to(network.head.weight.dtype))
-            network.temperature.fill_(fit_temperature(logits.double().cpu().numpy(), labels))
-            probabilities = network.log_probabilities(features).exp().double().cpu().numpy()
+            device = network.temperature.device
+            described = [network.detector.describe(batch["image"].to(device)) for batch in self.familiar]
+            network.detector.fit(torch.cat(described))
+            self.calibrator.run()
+            seen = self.collect.predictions
             network.detector.fit_limit(torch.tensor([answer.distance for answer in seen]), self.foreign)
+            labels = np.array([answer.label for answer in seen])
+            logits = np.stack([answer.log_p for answer in seen]) * float(network.temperature)
+            network.temperature.fill_(fit_temperature(logits, labels))
+        probabilities = softmax(logits / float(network.temperature), axis=1)
         first = _one_of_each_group([answer.id for answer in seen], self.datalist)
         correct = probabilities.argmax(axis=1) == labels
         self.abstention = confidence_for_risk(probabilities.max(axis=1)[first], correct[first], self.risk)
@@ -168,12 +170,6 @@ class SliceEvaluation:
         if self.abstention and not self.abstention.promised:
             metrics["notes"].append(_no_promise(self.risk, self.abstention))
         return metrics
-
-
-def _features(seen: Sequence[SliceAnswer], network: SliceClassifier) -> torch.Tensor:
-    """N F, on the network's device."""
-    stacked = np.stack([answer.features for answer in seen])
-    return torch.from_numpy(stacked).to(network.temperature.device)
 
 
 def _one_of_each_group(ids: Sequence[str], datalist: SliceList) -> NDArray:

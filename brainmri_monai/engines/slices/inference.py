@@ -128,20 +128,17 @@ class SavePortableSlices(SaveSlices):
 
     def __call__(self, engine: Engine) -> None:
         samples, outputs = engine.state.batch, engine.state.output  # decollated
-        self.network.eval()  # MONAI's evaluator has put it back
         with torch.inference_mode():
             images = torch.stack([sample["image"] for sample in samples]).to(engine.state.device)
-            features, statistics = self.network.features(images), self.network.detector.describe(images)
-            distances = self.network.detector(statistics)
-            decisions = self.network.decision(self.network.log_probabilities(features), distances)
-        for n, (sample, output) in enumerate(zip(samples, outputs, strict=True)):
-            probabilities = output["probabilities"].double().cpu().numpy()
-            if not np.isfinite(probabilities).all():  # MONAI's readers let NaN pass
+            log_p = torch.stack([output["probabilities"] for output in outputs]).log()
+            distances = self.network.detector(self.network.detector.describe(images))
+            decisions = self.network.decision(log_p, distances)
+        rows = zip(samples, log_p.double().cpu().numpy(), decisions.tolist(), distances.tolist(), strict=True)
+        for sample, own, decision, distance in rows:
+            if np.isnan(own).any():  # MONAI's readers let NaN pass
                 self.cases.failed[sample["id"]] = "holds NaN or infinite values"
-                continue
-            decision, distance = DECISIONS[int(decisions[n])], float(distances[n])
-            seen = (features[n].cpu().numpy(), statistics[n].cpu().numpy())
-            self.answers.append(SliceAnswer(sample["id"], probabilities, decision, distance, -1, *seen))
+            else:
+                self.answers.append(SliceAnswer(sample["id"], own, DECISIONS[decision], distance))
 
 
 def _own_words(file: Path) -> BrainMRIError | None:

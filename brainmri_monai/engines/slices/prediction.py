@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,21 +24,22 @@ class SliceAnswer:
 
     Args:
         id: the slice.
-        probabilities: T, calibrated.
+        log_p: T, calibrated log P(class), as double.
         decision: one of ``DECISIONS``.
         distance: how unlike the training slices it is.
         label: index of the true class, -1 where unknown.
-        features: F, of the first network.
-        statistics: of the picture, which the detector compares.
     """
 
     id: str
-    probabilities: NDArray
+    log_p: NDArray
     decision: str
     distance: float
-    label: int
-    features: NDArray
-    statistics: NDArray
+    label: int = -1
+
+    @property
+    def probabilities(self) -> NDArray:
+        """T, calibrated P(class)."""
+        return np.exp(self.log_p)
 
 
 class SlicePrediction:
@@ -57,24 +59,23 @@ class SlicePrediction:
 
     def __call__(self, engine: Engine, batch: dict[str, Any]) -> list[SliceAnswer]:
         image = batch["image"].to(engine.state.device)
-        features, log_p, distances, foreign = [], [], [], []
+        log_p, distances, foreign = [], [], []
         with torch.inference_mode():
             statistics = self.networks[0].detector.describe(image)
             for network in self.networks:
                 network.eval()
-                features.append(self.inferer(image, network.features))
-                log_p.append(network.log_probabilities(features[-1]))
+                log_p.append(network.log_probabilities(self.inferer(image, network.features)))
                 distances.append(network.detector(statistics))
                 foreign.append(network.detector.foreign(distances[-1]))
-            probabilities = torch.stack(log_p).double().exp().mean(dim=0)  # B T
+            mean = torch.stack(log_p).double().logsumexp(dim=0) - math.log(len(log_p))  # B T
             least = torch.stack([network.minimum_confidence for network in self.networks]).mean()
-            unsure = probabilities.amax(dim=1) < least
+            unsure = mean.exp().amax(dim=1) < least
             is_foreign = torch.stack(foreign).double().mean(dim=0) > 0.5
             decisions = torch.where(is_foreign, 2, unsure.long())
-        columns = (probabilities, decisions, torch.stack(distances).mean(dim=0), features[0], statistics)
+        columns = (mean, decisions, torch.stack(distances).mean(dim=0))
         labels = batch["label"].tolist() if "label" in batch else [-1] * len(image)
         rows = zip(batch["id"], *(column.cpu().numpy() for column in columns), labels, strict=True)
-        return [SliceAnswer(name, p, DECISIONS[d], float(far), label, f, s) for name, p, d, far, f, s, label in rows]
+        return [SliceAnswer(name, p, DECISIONS[d], float(far), label) for name, p, d, far, label in rows]
 
 
 def probabilities_of(seen: Sequence[SliceAnswer]) -> NDArray:
