@@ -38,13 +38,22 @@ def root() -> Path:
 
 
 @pytest.fixture(scope="module")
-def trained(slice_set, train_slices, tmp_path_factory) -> Path:
-    return train_slices(slice_set, tmp_path_factory.mktemp("runs") / "run", epochs=6)
+def trained(slice_set, root, tiny_slices, monai_bundle, tmp_path_factory) -> Path:
+    """A run as the README's command makes it, from the bundle's folder; not to be changed."""
+    run = tmp_path_factory.mktemp("runs") / "run"
+    files = str(["configs/train.json", str(tiny_slices)])
+    options = {"dataset_dir": slice_set, "output_dir": run, "bundle_root": root, "epochs": 6}
+    done = monai_bundle(root, "run", "training", config_file=files, **options)
+    assert done.returncode == 0, done.stderr
+    return run
 
 
 @pytest.fixture(scope="module")
-def evaluated(trained, evaluate_slices) -> Path:
-    evaluate_slices(trained)
+def evaluated(trained, monai_bundle) -> Path:
+    """The same after the README's evaluation, from the run's folder."""
+    files = "['configs/train.json','configs/evaluate.json']"
+    done = monai_bundle(trained, "run", "evaluate", config_file=files, bootstrap=20)
+    assert done.returncode == 0, done.stderr
     return trained
 
 
@@ -359,6 +368,23 @@ def test_one_slice_is_answered_with_class_probability_and_decision(evaluated, sl
     (row,) = table.to_dict("records")
     said = {"not_brain_mri": "not a brain MRI"}.get(row["decision"], row["decision"])
     assert f"0.png: {row['pred']} ({row['confidence']:.3f}), {said}" in out
+    assert not (tmp_path / "gradcam").exists()
+
+
+def test_a_picture_of_what_speaks_for_an_answer_is_drawn_on_request(evaluated, slice_set, brainmri, tmp_path):
+    words = ["--dataset_dir", slice_set / "glioma_tumor", "--gradcam", "true", "--output_dir", tmp_path]
+    code, out, err = brainmri("run", evaluated, "inference", *words)
+    assert code == 0, err
+    assert sorted(path.name for path in (tmp_path / "gradcam").iterdir()) == [f"{n}.png.png" for n in range(9)]
+    assert str(tmp_path / "gradcam") in out
+
+
+def test_mistakes_are_drawn_with_their_maps(evaluated):
+    table = read_table(evaluated / "test_predictions.csv")
+    wrong = int((table["pred"] != table["label"]).sum())
+    assert len(list((evaluated / "figures/mistakes").glob("*.png"))) == min(wrong, 12)
+    names = {"gallery", "filters", "risk_coverage", "history", "reliability_class", "roc_class", "pr_class", "cm_class"}
+    assert names == {path.stem for path in (evaluated / "figures").glob("*.png")}
 
 
 def test_the_same_slice_gets_the_same_answer_in_the_test_and_in_an_inference(evaluated, slice_set, tmp_path):
@@ -372,9 +398,11 @@ def test_the_same_slice_gets_the_same_answer_in_the_test_and_in_an_inference(eva
 # export ---------------------------------------------------------------------------------------------------------------
 
 
-def test_exported_network_answers_and_decides_as_the_eager_one(evaluated, brainmri, tmp_path):
-    code, _, err = brainmri("run", evaluated, "export", "--output_dir", tmp_path)
-    assert code == 0, err
+def test_exported_network_answers_and_decides_as_the_eager_one(evaluated, monai_bundle, tmp_path):
+    files = {"ckpt_file": "models/model.pt", "meta_file": "configs/metadata.json"}
+    files["config_file"] = "configs/inference.json"
+    done = monai_bundle(evaluated, "ckpt_export", "network_def", filepath=tmp_path / "model.ts", **files)
+    assert done.returncode == 0, done.stderr
     exported, card, extra = load_net_with_metadata(str(tmp_path / "model.ts"), more_extra_files=("inference.json",))
     assert card["pred_classes"] == read(evaluated / "configs/metadata.json")["pred_classes"]
     assert {"preprocessing", "postprocessing", "inferer", "device"} <= json.loads(extra["inference.json"]).keys()
