@@ -14,6 +14,7 @@ from monai.bundle import ConfigParser, ConfigWorkflow, verify_net_in_out
 from toy_volumes import SHAPE, TOY, dice, draw_case, labels_of, read, table_of, truth, write_case, write_toy
 
 from brainmri_monai.data.bundles import config_files
+from brainmri_monai.engines import load_network, load_weights
 
 FORMS = pytest.mark.parametrize("form", [[], ["--portable"]], ids=["fast", "portable"])
 
@@ -40,6 +41,18 @@ def test_network_takes_and_gives_what_the_metadata_says(volume_bundle):
     configs = volume_bundle / "configs"
     files = {"meta_file": str(configs / "metadata.json"), "config_file": str(configs / "inference.json")}
     verify_net_in_out(net_id="network_def", device="cpu", **files)
+
+
+def test_weights_that_come_with_the_bundle_are_halves_of_its_network(volume_bundle):
+    weights = volume_bundle / "models/model.pt"
+    assert weights.stat().st_size < 10_000_000
+    network_def = ConfigParser(read(volume_bundle / "configs/inference.json")).get_parsed_content("network_def")
+    network = load_network(network_def, weights).eval()
+    assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
+    assert {value.dtype for name, value in load_weights(weights).items() if "body" in name} == {torch.float16}
+    assert (network.temperature != 1).all()  # fitted
+    with torch.inference_mode():
+        assert (network(torch.zeros(1, 4, 32, 32, 32)) < 0).all()  # nothing in an even volume
 
 
 def test_parts_that_others_run_are_monais_alone(volume_bundle):
