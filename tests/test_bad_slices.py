@@ -215,7 +215,8 @@ def test_class_of_another_name_is_one_of_the_users_own(train, data, tmp_path):
     (data / "pituitary_tumor").rename(data / "Lymphoma (B cell)")
     code, out, err = train(data)
     assert code == 0, err
-    assert "note: 'Lymphoma (B cell)' is none of" in out
+    assert "note: classes of your own" in out
+    assert "pituitary, notumor, tumor: Lymphoma (B cell)" in out
     assert "Lymphoma (B cell)" in read(tmp_path / "run/configs/inference.json")["classes"]
 
 

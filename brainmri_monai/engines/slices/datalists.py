@@ -15,6 +15,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 from brainmri_monai.data.datalist import digest_of, excluded
 from brainmri_monai.data.leaks import refuse_leak
 from brainmri_monai.data.patients import Problem
+from brainmri_monai.data.slices.classes import KNOWN
 from brainmri_monai.data.slices.datalist import SliceList
 from brainmri_monai.data.slices.folders import find_slices
 from brainmri_monai.data.slices.shortcuts import SUSPECT
@@ -189,9 +190,9 @@ def _print(datalist: SliceList, read: ReadSlices) -> None:
     print("classes: " + ", ".join(f"{name} {counts[name]}" for name in datalist.types))
     for note in datalist.split["notes"]:
         print(f"note: {note}")
-    for problem in read.problems:
-        if problem.severity == "warning" and "your own" in problem.what:
-            print(f"note: {problem.what}")
+    own = [name for name in datalist.types if name not in KNOWN]
+    if own:
+        print(f"note: classes of your own, which are none of {', '.join(KNOWN)}: {', '.join(own)}")
     _print_left_out([problem for problem in read.problems if problem.severity == "error"])
 
 
