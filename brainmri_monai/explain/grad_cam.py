@@ -89,8 +89,12 @@ def _mean_gradient(activation: Tensor, gradient: Tensor) -> Tensor:
 
 
 def _plus_plus_weights(activation: Tensor, gradient: Tensor) -> Tensor:
-    """Weight of each channel, K h w → K: equation 19 of Grad-CAM++ gives each pixel's share."""
-    square, cube = gradient**2, gradient**3
-    below = 2 * square + activation.sum(dim=(1, 2), keepdim=True) * cube
-    share = torch.where(square > 0, square / torch.where(below != 0, below, torch.ones_like(below)), 0)
-    return (share * gradient.clamp(min=0)).sum(dim=(1, 2))
+    """Weight of each channel, K h w → K: equation 19 of Grad-CAM++ gives each pixel's share.
+
+    It was derived for maps after a ReLU. What a convolution puts out is taken as a ReLU would leave it: a negative sum
+    would turn the weights around.
+    """
+    positive = gradient.clamp(min=0)
+    total = activation.clamp(min=0).sum(dim=(1, 2), keepdim=True)
+    share = positive**2 / (2 * positive**2 + total * positive**3).clamp(min=torch.finfo(positive.dtype).tiny)
+    return (share * positive).sum(dim=(1, 2))

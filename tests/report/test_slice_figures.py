@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from brainmri_monai.report.figures import Mistake, plot_filters, plot_grad_cam, plot_mistakes, plot_risk_coverage
+from brainmri_monai.report.figures.explanation_checks import plot_explanation_checks
 from brainmri_monai.report.figures.heat import blend, heat
 
 
@@ -105,3 +106,10 @@ def test_risk_and_coverage_of_few_answers(confidence, correct, tmp_path):
 def test_no_answer_reaches_the_least_confidence(tmp_path):
     plot_risk_coverage(np.array([0.5, 0.6]), np.array([True, False]), tmp_path / "risk.png", "Risk", threshold=0.99)
     assert pixels(tmp_path / "risk.png").min() < 100
+
+
+def test_checks_of_explanations_with_flat_maps(tmp_path):
+    gains = {"conv 1": [1.0, float("nan"), 3.0], "conv 2": [0.0, 12.0, 5.0], "occlusion": [2.0]}
+    correlations = [{"head": 0.9, "conv 2": 0.1}, {"head": float("nan"), "conv 2": -0.2}]
+    plot_explanation_checks(gains, correlations, tmp_path / "checks.png")
+    assert pixels(tmp_path / "checks.png").min() < 100
