@@ -37,7 +37,7 @@ def prepare_picture(picture: np.ndarray, size: int) -> np.ndarray:
     grey = Image.fromarray(np.asarray(grey, dtype=np.float32))
     image = np.asarray(grey.resize((size, size), Image.Resampling.BILINEAR))  # as torch does with antialias
     low, high = image.min(), np.percentile(image, UPPER_PERCENTILE)
-    least = max(1e-3 * abs(high), np.finfo(np.float32).tiny)  # so that the rounding errors of an empty slice stay small
+    least = max(1e-3 * abs(high), 1e-30)  # so that the rounding errors of an empty slice stay small
     scaled = (image - low) * (255 / max(high - low, least))
     return scaled.clip(0, 255).round().astype(np.uint8)
 
