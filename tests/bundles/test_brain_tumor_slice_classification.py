@@ -224,10 +224,17 @@ def test_official_test_is_reported_with_and_without_twins(write_slice_set, train
 @pytest.mark.parametrize("options", [{"mixup": 0.4}, {"label_smoothing": 0.1}, {"average_decay": 0.9}])
 def test_options_of_the_training_train(slice_set, train_slices, trained, tmp_path, options):
     given = {"cache_dir": str(trained / "cache"), "epochs": 2, **options}
-    history = read(train_slices(slice_set, tmp_path / "run", **given) / "history.json")
-    plain = read(trained / "history.json")
-    assert len(history) == 2
-    assert history[0]["train_loss" if "average_decay" not in options else "val_loss"] != plain[0]["train_loss"]
+    run = train_slices(slice_set, tmp_path / "run", **given)
+    assert len(read(run / "history.json")) == 2
+    last = torch.load(run / "models/last.pt", weights_only=True)
+    if "average_decay" in options:  # what is validated and kept is the average
+        best = torch.load(run / "models/model.pt", weights_only=True)
+        assert not torch.equal(last["network"]["head.weight"], last["average"]["head.weight"])
+        assert not torch.equal(last["network"]["head.weight"], best["head.weight"])
+    else:
+        plain = train_slices(slice_set, tmp_path / "plain", cache_dir=given["cache_dir"], epochs=2)
+        other = torch.load(plain / "models/last.pt", weights_only=True)
+        assert not torch.equal(last["network"]["head.weight"], other["network"]["head.weight"])
 
 
 @pytest.mark.usefixtures("no_slice_report")
