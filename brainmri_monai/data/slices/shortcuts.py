@@ -56,6 +56,7 @@ def probe_shortcuts(
         None when there is one class alone, or a class has fewer than ten groups of slices.
     """
     from sklearn.model_selection import StratifiedGroupKFold
+    from threadpoolctl import threadpool_limits
 
     counts = Counter(label for label, _ in set(zip(labels, groups, strict=True)))
     if len(counts) < 2 or min(counts.values()) < _FEWEST:
@@ -66,7 +67,8 @@ def probe_shortcuts(
     folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=seed)
     folds = list(folds.split(target, target, groups))
     alone = {**columns, NAMES: name_traits(names)}
-    areas = {group: _areas(values, target, len(classes), folds) for group, values in alone.items()}
+    with threadpool_limits(1):  # the trees are small: more threads gain nothing, and on a busy machine they wait
+        areas = {group: _areas(values, target, len(classes), folds) for group, values in alone.items()}
     together = _areas(np.concatenate(list(columns.values()), axis=1), target, len(classes), folds)
     named = {group: dict(zip(classes, own, strict=True)) for group, own in areas.items()}
     return Probe(dict(zip(classes, together, strict=True)), named)
