@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from monai.transforms import Randomizable
 from torch import Tensor
-from torch.nn.functional import affine_grid, grid_sample, one_hot
+from torch.nn.functional import grid_sample, one_hot
 
 from brainmri_monai.errors import BrainMRIError
 
@@ -75,7 +75,7 @@ class AugmentBatch(Randomizable):
             torch.stack([angle.cos() * across, -angle.sin() * down, moved[0]], dim=1),
             torch.stack([angle.sin() * across, angle.cos() * down, moved[1]], dim=1),
         ]
-        grid = affine_grid(torch.stack(rows, dim=1), list(image.shape), align_corners=False)
+        grid = _grid(torch.stack(rows, dim=1), *image.shape[2:])
         return grid_sample(image, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
     def _draw(self, limit: float, count: int) -> Tensor:
@@ -124,6 +124,19 @@ class MixUpBatch(Randomizable):
             "image": _blend(batch["image"], batch["image"][other], weight.reshape(-1, 1, 1, 1)),
             "label": _blend(shares, shares[other], weight.reshape(-1, 1)),
         }
+
+
+def _grid(theta: Tensor, height: int, width: int) -> Tensor:
+    """Where each pixel is sampled, B 2 3 → B H W 2; torch's ``affine_grid`` multiplies matrices and takes ten times
+    as long."""
+    across = (torch.arange(width) * 2 + 1) / width - 1  # the middles of the pixels, from -1 to 1
+    down = (torch.arange(height) * 2 + 1) / height - 1
+    grid = torch.empty(len(theta), height, width, 2)
+    for axis in (0, 1):
+        a, b, c = theta[:, axis].unbind(dim=1)  # B each
+        rows = b[:, None] * down + c[:, None]  # B H
+        torch.add(a[:, None, None] * across, rows[:, :, None], out=grid[..., axis])
+    return grid
 
 
 def _blend(one: Tensor, other: Tensor, weight: Tensor) -> Tensor:

@@ -3,9 +3,11 @@
 import pytest
 import torch
 from monai.transforms import RandAffine
+from torch.nn.functional import affine_grid
 
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.transforms import AugmentBatch, MixUpBatch
+from brainmri_monai.transforms.augmentation import _grid
 
 STILL = {"mirror": 0, "degrees": 0, "scale": 0, "shift": 0, "brightness": 0, "contrast": 0}
 
@@ -54,6 +56,11 @@ def test_turning_equals_monais(batch):
         turn = RandAffine(prob=1, rotate_range=[(theta, theta)], padding_mode="zeros")
         inner = (0, slice(6, -6), slice(6, -6))
         torch.testing.assert_close(turn(image).as_tensor()[inner], turned[inner], atol=1e-3, rtol=0)
+
+
+def test_grid_equals_torchs():
+    theta = torch.rand(3, 2, 3, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(_grid(theta, 7, 12), affine_grid(theta, [3, 1, 7, 12], align_corners=False))
 
 
 def test_values_stay_between_0_and_1(batch):
