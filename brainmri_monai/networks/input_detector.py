@@ -17,8 +17,7 @@ class InputDetector(nn.Module):
 
     The statistics are those of the picture, not a network's features. On 904 drawn and inverted pictures of nine kinds,
     with a limit that called 1 in 200 slices foreign, distances between features before the last layer of ``CustomCNN``
-    found 41 %, their residual after a PCA 40 %, its energy none, and these statistics 89 %: all but CTs of the head,
-    some of which public sets hold among their slices.
+    found 41 %, their residual after a PCA 40 %, its energy none, and these statistics 89 %: all but CTs of the head.
 
     Nothing is foreign until :meth:`fit` and :meth:`fit_limit` have been called.
 
