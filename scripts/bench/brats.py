@@ -17,8 +17,7 @@ from statistics import median
 
 import numpy as np
 import torch
-from measure import alternate, report, timed, trainer_steps
-from monai.bundle import ConfigWorkflow
+from measure import alternate, report, timed, trainer_steps, workflow
 from monai.data import DataLoader, Dataset
 from monai.inferers import SlidingWindowInferer
 from monai.losses import DiceLoss
@@ -43,7 +42,7 @@ from brainmri_monai.data.brats.cases import Case, find_volumes
 from brainmri_monai.data.brats.conventions import MODALITIES
 from brainmri_monai.data.brats.labels import to_portable
 from brainmri_monai.data.brats.volumes import read_label
-from brainmri_monai.data.bundles import config_files, find_bundle
+from brainmri_monai.data.bundles import find_bundle
 from brainmri_monai.metrics import lesionwise_scores
 from brainmri_monai.networks import RegionNetwork
 from brainmri_monai.transforms.volumes import REGIONS
@@ -86,17 +85,14 @@ def segment_as_the_zoo(case: Case, weights: Path, folder: Path) -> None:
 
 def segment_as_we_do(case: Case, weights: Path, folder: Path) -> None:
     """The workflow that `brainmri run … inference` starts."""
-    made = ConfigWorkflow(
-        config_file=[str(file) for file in config_files(BUNDLE, "inference")],
-        workflow_type="inference",
-        run_id="inference",
-        bundle_root=str(BUNDLE),
-        dataset_dir=str(next(iter(case.images.values())).parent),
-        output_dir=str(folder),
+    made = workflow(
+        BUNDLE,
+        "inference",
+        next(iter(case.images.values())).parent,
+        folder,
         ckpt_dir=str(weights.parent),
         overlay=False,
     )
-    made.initialize()
     made.run()
 
 
@@ -189,16 +185,7 @@ def main() -> int:
         results.append(report("a case from disk to disk", ours["seconds"], zoo["seconds"], 12, "s", most=True))
         results.append(report("peak memory of a case", ours["memory"], zoo["memory"], 0.6, "GB", most=False))
 
-        made = ConfigWorkflow(
-            config_file=[str(file) for file in config_files(BUNDLE, "training", ["segresnet"])],
-            workflow_type="train",
-            run_id="training",
-            bundle_root=str(BUNDLE),
-            dataset_dir=str(arguments.cases),
-            output_dir=str(output / "run"),
-            patch_size=list(PATCH),
-        )
-        made.initialize()
+        made = workflow(BUNDLE, "training", arguments.cases, output / "run", ["segresnet"], patch_size=list(PATCH))
         datalist = made.parser.get_parsed_content("datalist")
         training = [datalist.case(entry) for entry in datalist.parts["training"]]
         loader = made.parser.get_parsed_content("train#dataloader")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from statistics import median
 
 from monai.bundle import ConfigWorkflow
 
-__all__ = ["alternate", "report", "timed", "trainer_steps"]
+from brainmri_monai.data.bundles import config_files
+
+__all__ = ["alternate", "report", "timed", "trainer_steps", "workflow"]
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -21,6 +24,20 @@ def alternate(rounds: int, *works: Callable[[], object]) -> list[float]:
     """Medians of the seconds of each work, done in turns; the first round warms up and does not count."""
     seconds = [[timed(work) for work in works] for _ in range(rounds + 1)][1:]
     return [median(column) for column in zip(*seconds, strict=True)]
+
+
+def workflow(
+    bundle: Path, name: str, data: Path, output: Path, overrides: Sequence[str] = (), **options: object
+) -> ConfigWorkflow:
+    """The workflow that ``brainmri run BUNDLE NAME`` starts, ready to run."""
+    made = ConfigWorkflow(
+        config_file=[str(file) for file in config_files(bundle, name, overrides)],
+        workflow_type="train" if name == "training" else name,
+        run_id=name,
+        **{"bundle_root": str(bundle), "dataset_dir": str(data), "output_dir": str(output), **options},
+    )
+    made.initialize()
+    return made
 
 
 def trainer_steps(made: ConfigWorkflow, loader: object, count: int) -> Callable[[], None]:

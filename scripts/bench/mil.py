@@ -19,12 +19,11 @@ from statistics import median
 
 import numpy as np
 import torch
-from measure import alternate, report, timed, trainer_steps
-from monai.bundle import ConfigWorkflow
+from measure import alternate, report, timed, trainer_steps, workflow
 from PIL import Image
 from torch import nn
 
-from brainmri_monai.data.bundles import config_files, find_bundle
+from brainmri_monai.data.bundles import find_bundle
 
 BUNDLE = find_bundle("brain_tumor_mil_classification")
 SIZE, BAG, BATCH = 224, 8, 2
@@ -76,14 +75,6 @@ class PlainLoop:
         return bags.shape[0] * bags.shape[1]
 
 
-def workflow(data: Path, output: Path, *overrides: str, **options: object) -> ConfigWorkflow:
-    files = [str(file) for file in config_files(BUNDLE, "training", overrides)]
-    options = {"bundle_root": str(BUNDLE), "dataset_dir": str(data), "output_dir": str(output), **options}
-    made = ConfigWorkflow(config_file=files, workflow_type="train", run_id="training", **options)
-    made.initialize()
-    return made
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("patients", type=Path)
@@ -93,7 +84,9 @@ def main() -> int:
     results = []
     with tempfile.TemporaryDirectory() as temporary:
         output = Path(temporary)
-        made = workflow(arguments.patients, output / "ours", "seed_cnn", batch_size=BATCH)  # the same network
+        made = workflow(
+            BUNDLE, "training", arguments.patients, output / "ours", ["seed_cnn"], batch_size=BATCH
+        )  # the same network
         datalist = made.parser.get_parsed_content("datalist")
         samples = datalist.samples("training")
         loader = made.parser.get_parsed_content("train#dataloader")
@@ -111,10 +104,11 @@ def main() -> int:
         results.append(report("training against tensors in memory", ours, in_memory, 1.15, "s", most=False))
 
         frozen = workflow(
+            BUNDLE,
+            "training",
             arguments.patients,
             output / "frozen",
-            "seed_cnn",
-            "frozen",
+            ["seed_cnn", "frozen"],
             batch_size=BATCH,
             cache_dir=str(output / "ours/cache"),
         )

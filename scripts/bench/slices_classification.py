@@ -18,13 +18,12 @@ from statistics import median
 
 import numpy as np
 import torch
-from measure import alternate, report, timed, trainer_steps
-from monai.bundle import ConfigWorkflow
+from measure import alternate, report, timed, trainer_steps, workflow
 from monai.transforms import Compose, RandAdjustContrast, RandAffine, RandFlip, RandShiftIntensity
 from PIL import Image
 from torch import nn
 
-from brainmri_monai.data.bundles import config_files, find_bundle
+from brainmri_monai.data.bundles import find_bundle
 from brainmri_monai.networks import CustomCNN
 from brainmri_monai.transforms import AugmentBatch
 
@@ -57,14 +56,6 @@ class PlainLoop:
         self.optimizer.step()
 
 
-def workflow(data: Path, output: Path) -> ConfigWorkflow:
-    files = [str(file) for file in config_files(BUNDLE, "training")]
-    options = {"bundle_root": str(BUNDLE), "dataset_dir": str(data), "output_dir": str(output)}
-    made = ConfigWorkflow(config_file=files, workflow_type="train", run_id="training", **options)
-    made.initialize()
-    return made
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("slices", type=Path)
@@ -75,7 +66,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         run = Path(temporary) / "run"
         start = time.perf_counter()
-        made = workflow(arguments.slices, run)
+        made = workflow(BUNDLE, "training", arguments.slices, run)
         seconds = time.perf_counter() - start
         datalist = made.parser.get_parsed_content("datalist")
         per_7000 = seconds * 7000 / len(datalist.entries)
