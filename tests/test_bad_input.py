@@ -158,6 +158,25 @@ def test_two_patients_of_each_class_are_told(train, write_cohort, tmp_path):
         assert_told((code, "", err), "patients")
 
 
+def test_one_scan_under_two_names_stays_in_one_part(train, data, tmp_path):
+    shutil.copytree(data / "astrocytoma-g2/P01", data / "astrocytoma-g2/again")
+    code, out, err = train(data)
+    assert code == 0, err
+    assert "note: patients who share an image, pixel for pixel, were kept together: again = P01" in out
+    datalist = read(tmp_path / "run/datalist.json")
+    assert [part for part in PARTS for e in datalist[part] if e["id"] in ("P01", "again")] in ([p] * 2 for p in PARTS)
+    assert datalist["split"]["notes"]
+
+
+def test_one_scan_under_two_labels_is_told(train, data, tmp_path):
+    shutil.copytree(data / "astrocytoma-g2/P01", data / "meningioma-g1/again")
+    result = train(data)
+    assert_told(
+        result, "P01 (astrocytoma, grade 2)", "again (meningioma, grade 1)", "astrocytoma-g2/P01", "Keep the one"
+    )
+    assert not (tmp_path / "run/datalist.json").exists()
+
+
 def test_data_without_one_good_patient_are_told(train, data):
     for file in data.glob("*/*/*.png"):
         file.write_bytes(b"no picture")

@@ -16,6 +16,7 @@ from brainmri_monai.data.brats.survey import VolumeReport, survey_volumes
 from brainmri_monai.data.datalist import Datalist
 from brainmri_monai.data.duplicates import find_duplicates
 from brainmri_monai.data.patients import Problem, scan_patients
+from brainmri_monai.data.persons import contradict
 from brainmri_monai.data.reporting import (
     Report,
     aligned,
@@ -102,8 +103,9 @@ def check_patients(
     of single slices by class, see :func:`~brainmri_monai.data.slices.survey.survey_slices`. Else:
 
     Errors are what cannot be used or would make results wrong: unreadable files, labels in doubt, a type with fewer
-    than two patients, and, where there is a split, a patient or an image in two of its parts. Warnings are what a
-    person should look at: empty slices, no orientation, an image that several patients share.
+    than two patients, one image under different labels, and, where there is a split, a patient or an image in two of
+    its parts. Warnings are what a person should look at: empty slices, no orientation, an image that several
+    patients share.
 
     Args:
         root: see :func:`~brainmri_monai.data.patients.find_patients`.
@@ -178,21 +180,33 @@ def _split_problems(parts: dict[str, list[dict[str, Any]]], root: Path) -> Itera
 
 
 def _shared_images(readings: Sequence[Reading], parts: dict[str, list[dict[str, Any]]]) -> Iterator[Problem]:
-    """Find images of several patients: warnings, or errors when the patients are in different parts of a split."""
+    """Find images of several patients: warnings, or errors where labels contradict or parts of a split share one."""
     part_of = {entry["id"]: part for part, entries in parts.items() for entry in entries}
     names = [name for reading in readings for name in reading.names]
-    owners = [reading.patient.id for reading in readings for _ in reading.names]
+    owners = [reading.patient for reading in readings for _ in reading.names]
     fingerprints = [mark for reading in readings for mark in reading.fingerprints]
+
+    def are_contradicted(members: Sequence[int]) -> bool:
+        same: dict[bytes, list[int]] = defaultdict(list)
+        for k in members:
+            same[fingerprints[k].digest].append(k)
+        return any(contradict(owners[k] for k in copies) for copies in same.values())
+
     shared = defaultdict(list)
-    for group in find_duplicates(fingerprints, owners):
-        shared[tuple(dict.fromkeys(owners[k] for k in group.members)), group.exact].append(group.members)
-    for (patients, exact), groups in shared.items():
+    for group in find_duplicates(fingerprints, [owner.id for owner in owners]):
+        patients = tuple(dict.fromkeys(owners[k] for k in group.members))
+        shared[patients, group.exact, are_contradicted(group.members)].append(group.members)
+    for (patients, exact, contradicted), groups in shared.items():
         first = {owners[k]: names[k] for k in reversed(groups[0])}  # the first slice of each patient
         count = "an image" if len(groups) == 1 else f"{len(groups)} images"
         what = f"{len(patients)} patients share {count}, {'pixel for pixel' if exact else 'nearly'}"
-        found = {part_of[patient] for patient in patients if patient in part_of}
+        found = {part_of[patient.id] for patient in patients if patient.id in part_of}
         where = " = ".join(first[patient] for patient in patients[:3]) + (" = ..." if len(patients) > 3 else "")
-        if len(found) > 1:
+        if contradicted:
+            labels = dict.fromkeys(f"{patient.type} grade {patient.grade or 'unknown'}" for patient in patients)
+            what += f", under different labels: {' and '.join(labels)}"
+            yield Problem("error", where, what, "Keep the patient whose label is right, or remove the copies.")
+        elif len(found) > 1:
             what += f", and are in {' and in '.join(sorted(found))}"
             yield Problem("error", where, what, "Give these patients one id, or remove the copies; then split anew.")
         else:

@@ -6,7 +6,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from brainmri_monai.data.check import check_patients
 from brainmri_monai.data.patients import find_patients
@@ -174,27 +174,37 @@ def test_one_type_alone_is_an_error(root):
 
 def test_a_shared_image_is_a_warning(root):
     for k in (0, 1):
-        shutil.copy(root / f"a-g2/p1/slice {k}.png", root / f"b-g4/p3/copy {k}.png")
-    where = "a-g2/p1/slice 0.png = b-g4/p3/copy 0.png"
+        shutil.copy(root / f"b-g4/p3/slice {k}.png", root / f"b-g4/p4/copy {k}.png")
+    where = "b-g4/p3/slice 0.png = b-g4/p4/copy 0.png"
     assert problems(root, "warning") == [(where, "2 patients share 2 images, pixel for pixel")]
 
 
-def test_a_nearly_shared_image_is_a_warning(root):
+def test_an_image_under_different_labels_is_an_error(root):
+    shutil.copy(root / "a-g2/p1/slice 0.png", root / "a-g3/p2/copy.png")
     Image.open(root / "a-g2/p1/slice 0.png").save(root / "b-g4/p3/copy.jpg", quality=80)
+    ((_, what),) = problems(root, "error")
+    labels = "a grade 2 and a grade 3 and b grade 4"
+    assert what == f"3 patients share an image, nearly, under different labels: {labels}"
+    assert check_patients(root).exit_code == 1
+
+
+@pytest.mark.parametrize("change", [ImageOps.mirror, lambda image: image], ids=["mirrored", "compressed"])
+def test_a_nearly_shared_image_is_a_warning(root, change):
+    change(Image.open(root / "a-g2/p1/slice 0.png")).save(root / "b-g4/p3/copy.jpg", quality=80)
     ((_, what),) = problems(root, "warning")
     assert what == "2 patients share an image, nearly"
 
 
 def test_a_shared_image_in_two_parts_of_the_split_is_an_error(root):
-    shutil.copy(root / "a-g2/p1/slice 0.png", root / "b-g4/p3/copy.png")
+    shutil.copy(root / "b-g4/p3/slice 0.png", root / "b-g4/p4/copy.png")
     write_split(root, training=["a-g2/p1", "b-g4/p4"], test=["a-g3/p2", "b-g4/p3"])
     ((_, what),) = problems(root, "error")
     assert what == "2 patients share an image, pixel for pixel, and are in test and in training"
 
 
 def test_a_shared_image_in_one_part_stays_a_warning(root):
-    shutil.copy(root / "a-g2/p1/slice 0.png", root / "b-g4/p3/copy.png")
-    write_split(root, training=["a-g2/p1", "b-g4/p3"], test=["a-g3/p2"])
+    shutil.copy(root / "b-g4/p3/slice 0.png", root / "b-g4/p4/copy.png")
+    write_split(root, training=["b-g4/p3", "b-g4/p4"], test=["a-g3/p2"])
     assert len(problems(root, "warning")) == 1
     assert problems(root, "error") == []
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageEnhance
+from PIL import Image, ImageEnhance, ImageOps
 
 from brainmri_monai.data.duplicates import find_duplicates, fingerprint
 from brainmri_monai.data.images import read_slices
@@ -39,8 +39,9 @@ def test_a_copy_is_exact_whatever_the_file_format(pictures, tmp_path):
         lambda image: ImageEnhance.Contrast(image).enhance(0.6),
         lambda image: ImageEnhance.Sharpness(image).enhance(2.0),
         lambda image: image.convert("L").convert("RGB"),
+        ImageOps.mirror,
     ],
-    ids=["smaller", "darker", "less contrast", "sharper", "grey"],
+    ids=["smaller", "darker", "less contrast", "sharper", "grey", "mirrored"],
 )
 def test_a_changed_copy_is_near(pictures, change):
     changed = np.array(change(Image.fromarray(pictures[5])))
@@ -54,6 +55,10 @@ def test_a_compressed_copy_is_near(pictures, tmp_path):
 
 def test_a_16_bit_copy_is_near(pictures):
     assert found([*pictures, pictures[5].astype(np.float32) * 257]) == [((5, 20), False)]
+
+
+def test_slices_of_one_owner_are_not_compared_with_their_mirror_images(pictures):
+    assert found([pictures[0], pictures[0][:, ::-1]], ["p", "p"]) == []
 
 
 def test_slices_of_one_owner_are_not_compared(pictures):

@@ -16,8 +16,10 @@ from torch.utils.data import IterableDataset
 from brainmri_monai.data.datalist import Datalist, digest_of, entry, excluded
 from brainmri_monai.data.dicom import check_dicom
 from brainmri_monai.data.leaks import refuse_leak
+from brainmri_monai.data.parallel import on_all_cores
 from brainmri_monai.data.patients import Patient, PatientSet, Problem, find_cases, find_patients
-from brainmri_monai.data.splits import holdout, kfold, require_classes, require_folds
+from brainmri_monai.data.persons import find_persons, image_digests, split_persons
+from brainmri_monai.data.splits import require_folds
 from brainmri_monai.data.stack import ImageError
 from brainmri_monai.data.store import ArrayStore
 from brainmri_monai.data.survey import read_patient
@@ -43,10 +45,11 @@ def slice_store(folder: str | Path, size: int) -> ArrayStore:
 def training_patients(
     run: RunFolder, dataset_dir: str | Path, store: ArrayStore, size: int, fold: int | None, folds: int, seed: int
 ) -> Datalist:
-    """Find the patients of a training, decode every file once, leave out what is broken, split the rest, and save it.
+    """Find the patients of a training, prepare each once, leave out what is broken, split the rest, and save it.
 
-    When the run's folder holds a datalist, it is used again, provided that the data are the same: so a person may move
-    patients between its parts before the training begins.
+    Patients who share an image, pixel for pixel, come into one part (see ``data.persons``). When the run's folder holds
+    a datalist, it is used again, provided that the data are the same: so a person may move patients between its parts
+    before the training begins.
 
     Args:
         run: the run's folder; asked first whether it may be used.
@@ -58,7 +61,8 @@ def training_patients(
         seed: of the split.
 
     Raises:
-        BrainMRIError: when no patient is found, a type has fewer than two, or the folder holds another run.
+        BrainMRIError: when no patient is found, a type has fewer than two, patients of different labels share an image,
+            or the folder holds another run.
     """
     if not str(dataset_dir):
         raise BrainMRIError("no data set given.\nGive the folder of the patients with --dataset_dir.")
@@ -78,9 +82,9 @@ def training_patients(
             datalist.root = found.root
             return datalist
         _require_plain_names({p.type for p in patients})
-        strata = {p.id: (p.type, str(p.grade or "unknown")) for p in patients}
-        require_classes(strata)
-        split = holdout(strata, seed) if fold is None else kfold(strata, folds, fold, seed)
+        seen = ArrayStore(store.folder, recipe="digests 1")
+        digests = on_all_cores(lambda patient: seen.get(patient.image, image_digests), patients)
+        split = split_persons(find_persons(patients, digests, found.root), seed, folds, fold)
         types = sorted({e["type"] for e in entries})
         datalist = Datalist.build(found.root, found.layout, types, entries, split, how, problems)
         datalist.save(path)
