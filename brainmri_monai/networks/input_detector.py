@@ -9,6 +9,7 @@ from brainmri_monai.networks.picture_statistics import NUM_STATISTICS, picture_s
 
 __all__ = ["InputDetector"]
 
+FOLDS = 5
 FLOOR = 1e-3  # of a variance: no direction counts without bound because the training slices do not vary along it
 
 
@@ -19,7 +20,7 @@ class InputDetector(nn.Module):
     with a limit that called 1 in 200 slices foreign, distances between features before the last layer of ``CustomCNN``
     found 41 %, their residual after a PCA 40 %, its energy none, and these statistics 89 %: all but CTs of the head.
 
-    Nothing is foreign until :meth:`fit` and :meth:`fit_limit` have been called.
+    Nothing is foreign until :meth:`fit` has been called.
 
     Shape:
         B 72, what :meth:`describe` gives → B, distances; 0 before the fit.
@@ -51,22 +52,35 @@ class InputDetector(nn.Module):
         return ~(distance <= self.limit)
 
     @torch.no_grad()
-    def fit(self, statistics: Tensor) -> None:
-        """Learn what training slices look like, from their statistics N 72.
+    def fit(self, statistics: Tensor, groups: Tensor, share: float = 0.005) -> None:
+        """Learn what training slices look like, and put the limit where a share of them lies beyond it.
+
+        For the limit each slice is measured from those of other groups, in five folds, as a new slice would be. Slices
+        that were held out for validation would be too few: the limit then hangs on three or four pictures.
+
+        Args:
+            statistics: of training slices, N 72.
+            groups: N numbers; slices of a group are alike.
+            share: of the slices, which may be called foreign.
 
         Raises:
-            ValueError: when there are fewer than two.
+            ValueError: when there are fewer than three groups.
         """
-        if len(statistics) < 2:
-            raise ValueError(f"expected at least two slices, found {len(statistics)}")
+        folds = groups.unique(return_inverse=True)[1]
+        if folds.max() < 2:
+            raise ValueError(f"expected slices of at least three groups, found {int(folds.max()) + 1}")
+        folds %= FOLDS
+        distances = []
+        for fold in folds.unique():
+            self._learn(statistics[folds != fold])
+            distances.append(self(statistics[folds == fold]))
+        self._learn(statistics)
+        self.limit.copy_(torch.quantile(torch.cat(distances).double(), 1 - share))
+
+    def _learn(self, statistics: Tensor) -> None:
         statistics = statistics.double()
         mean, deviation = statistics.mean(dim=0), statistics.std(dim=0).clamp(min=FLOOR)
         z = (statistics - mean) / deviation
         variances, axes = torch.linalg.eigh(z.T @ z / (len(z) - 1))
         self.mean.copy_(mean)
         self.whitening.copy_(axes / deviation.unsqueeze(1) / variances.clamp(min=FLOOR).sqrt())
-
-    @torch.no_grad()
-    def fit_limit(self, distances: Tensor, share: float = 0.005) -> None:
-        """Put the limit where a share of the validation slices' distances N lies beyond it."""
-        self.limit.copy_(torch.quantile(distances.double(), 1 - share))

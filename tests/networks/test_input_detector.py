@@ -32,7 +32,7 @@ def test_nothing_is_foreign_before_the_fit():
 
 def test_it_is_the_mahalanobis_distance(statistics):
     detector = InputDetector()
-    detector.fit(statistics)
+    detector.fit(statistics, torch.arange(len(statistics)))
     centred = statistics.double() - statistics.double().mean(dim=0)
     precision = torch.linalg.inv(torch.cov(statistics.double().T))
     expected = torch.einsum("nf,fg,ng->n", centred, precision, centred).sqrt()
@@ -42,30 +42,40 @@ def test_it_is_the_mahalanobis_distance(statistics):
 def test_a_statistic_that_never_varied_is_watched(statistics):
     statistics[:, 5] = 2
     detector = InputDetector()
-    detector.fit(statistics)
+    detector.fit(statistics, torch.arange(len(statistics)))
     other = statistics[:1].clone()
     other[0, 5] = 3
     assert detector(other) > 10 * detector(statistics).max()
 
 
-@pytest.mark.parametrize("count", [2, 30])
+@pytest.mark.parametrize("count", [3, 30])
 def test_few_slices_give_finite_distances(count, statistics):
     detector = InputDetector()
-    detector.fit(statistics[:count])
+    detector.fit(statistics[:count], torch.arange(count))
     assert detector(statistics).isfinite().all()
 
 
-def test_the_stated_share_of_the_validation_lies_beyond_the_limit():
+def test_the_limit_holds_for_slices_of_other_groups(statistics):
+    """With few slices to a statistic, those that it was fitted on lie nearer than new ones."""
+    known, new = statistics[:350], statistics[350:]
     detector = InputDetector()
-    distances = torch.arange(1000.0)
-    detector.fit_limit(distances, share=0.01)
-    assert detector.foreign(distances).sum() == 10
+    detector.fit(known, torch.arange(350), share=0.1)
+    assert 0.03 < detector.foreign(detector(new)).float().mean() < 0.15
+    assert detector.foreign(detector(known)).float().mean() < 0.02
     assert detector.foreign(torch.tensor([float("nan")]))
 
 
-def test_one_slice_is_too_few(statistics):
-    with pytest.raises(ValueError, match="at least two slices, found 1"):
-        InputDetector().fit(statistics[:1])
+def test_a_group_is_not_measured_from_itself(statistics):
+    twins = statistics[:99].repeat(10, 1)
+    detector, alone = InputDetector(), InputDetector()
+    detector.fit(twins, torch.arange(99).repeat(10), share=0.1)
+    alone.fit(twins, torch.arange(990), share=0.1)
+    assert detector.limit > 1.5 * alone.limit
+
+
+def test_two_groups_are_too_few(statistics):
+    with pytest.raises(ValueError, match="at least three groups, found 2"):
+        InputDetector().fit(statistics, torch.arange(len(statistics)) % 2)
 
 
 @pytest.fixture(scope="module")
@@ -79,9 +89,10 @@ def test_what_is_no_brain_is_told_from_generated_brains(brains):
     """Those drawn CTs of the head that lie nearest are left to measurements on real slices."""
     detector, split = InputDetector(), int(0.7 * len(brains))
     with torch.no_grad():
-        detector.fit(detector.describe(tensors(brains[:split])))
+        known = detector.describe(tensors(brains[:split]))
+        detector.fit(known, torch.arange(len(known)) * 7 // len(known), share=0.05)  # seven patients
         familiar = detector(detector.describe(tensors(brains[split:])))
-        detector.fit_limit(familiar, share=0.05)
+        assert detector.foreign(familiar).float().mean() < 0.1
         random = np.random.default_rng(0)
         for kind in FOREIGN:
             pictures = tensors([draw_foreign(random, kind, 96) for _ in range(12)])

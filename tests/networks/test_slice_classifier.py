@@ -38,8 +38,7 @@ def fit(network: SliceClassifier, slices: torch.Tensor) -> None:
     with torch.no_grad():
         network.temperature.fill_(1.7)
         network.minimum_confidence.fill_(0.4)
-        network.detector.fit(network.detector.describe(slices))
-        network.detector.fit_limit(network.answer(slices)[1], share=0.3)
+        network.detector.fit(network.detector.describe(slices), torch.arange(len(slices)), share=0.3)
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from monai.engines import Evaluator
-from numpy.typing import NDArray
 from scipy.special import softmax
 
 from brainmri_monai.data.slices.datalist import NO_PATIENTS, SliceList
@@ -42,7 +41,7 @@ class SliceEvaluation:
         evaluator: evaluates the test slices.
         collect: attached to both evaluators.
         risk: share of wrong answers that may be given.
-        foreign: share of the validation slices that the detector may call no brain MRI.
+        foreign: share of the training slices that the detector may call no brain MRI.
         resamples: of the bootstrap over groups of twins.
         seed: of the bootstrap.
     """
@@ -76,6 +75,7 @@ class SliceEvaluation:
         self.resamples = resamples
         self.seed = seed
         self.external = datalist.split["method"] == "external"
+        self.group_of = {entry["id"]: entry["group"] for entry in datalist.entries}
         self.abstention: Abstention | None = None
         self.fitted_on = 0
         if len(networks) > 1 and not self.external:
@@ -99,16 +99,16 @@ class SliceEvaluation:
         (network,) = self.networks
         with torch.no_grad():
             device = network.temperature.device
-            described = [network.detector.describe(batch["image"].to(device)) for batch in self.familiar]
-            network.detector.fit(torch.cat(described))
+            seen = [(batch["id"], network.detector.describe(batch["image"].to(device))) for batch in self.familiar]
+            groups = torch.tensor([self.group_of[name] for names, _ in seen for name in names])
+            network.detector.fit(torch.cat([statistics for _, statistics in seen]), groups, self.foreign)
             self.calibrator.run()
             seen = self.collect.predictions
-            network.detector.fit_limit(torch.tensor([answer.distance for answer in seen]), self.foreign)
             labels = np.array([answer.label for answer in seen])
             logits = np.stack([answer.log_p for answer in seen]) * float(network.temperature)
             network.temperature.fill_(fit_temperature(logits, labels))
         probabilities = softmax(logits / float(network.temperature), axis=1)
-        first = _one_of_each_group([answer.id for answer in seen], self.datalist)
+        first = np.unique([self.group_of[answer.id] for answer in seen], return_index=True)[1]  # twins count once
         correct = probabilities.argmax(axis=1) == labels
         self.abstention = confidence_for_risk(probabilities.max(axis=1)[first], correct[first], self.risk)
         network.minimum_confidence.fill_(self.abstention.confidence)
@@ -122,7 +122,6 @@ class SliceEvaluation:
         if not is_main_process():
             return
         seen = self.collect.predictions
-        groups = {entry["id"]: entry["group"] for entry in self.datalist.parts["test"]}
         table = to_slice_table(
             [answer.id for answer in seen],
             probabilities_of(seen),
@@ -130,7 +129,7 @@ class SliceEvaluation:
             [answer.decision for answer in seen],
             [answer.distance for answer in seen],
             [answer.label for answer in seen],
-            [groups[answer.id] for answer in seen],
+            [self.group_of[answer.id] for answer in seen],
         )
         answers = to_slice_answers(table, self.datalist.types)
         metrics = self.summary(answers, list(table["id"]), list(table["decision"]))
@@ -170,12 +169,6 @@ class SliceEvaluation:
         if self.abstention and not self.abstention.promised:
             metrics["notes"].append(_no_promise(self.risk, self.abstention))
         return metrics
-
-
-def _one_of_each_group(ids: Sequence[str], datalist: SliceList) -> NDArray:
-    """Indices of the first slice of each group: twins would count one answer several times."""
-    group_of = {entry["id"]: entry["group"] for entry in datalist.entries}
-    return np.unique([group_of[name] for name in ids], return_index=True)[1]
 
 
 def _no_promise(risk: float, abstention: Abstention) -> str:
