@@ -4,6 +4,7 @@ import gzip
 import json
 import pickle
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import nibabel as nib
@@ -82,11 +83,9 @@ def test_evaluating_what_was_never_trained_is_told(brainmri, tmp_path):
 @pytest.mark.parametrize(
     ("option", "said"),
     [
-        (("--precision", "float17"), "precision 'float17' is not one of auto, bfloat16, float32"),
+        (("--device", "cuda:99"), "--device cuda:99 cannot be used"),
+        (("--device", "gpu"), "--device gpu cannot be used"),
         (("--metric", "val_auc"), "metric 'val_auc' cannot choose the best epoch"),
-        (("--bag_policy", "best"), "policy must be one of uniform, first, center, random, all, got 'best'"),
-        (("--batch_size", "0"), "batch_size"),
-        (("--lr", "fast"), "optimizer in "),
         (("--fold", "7"), "fold 7 asked for, of 5 folds"),
         (("--fold", "0", "--folds", "99"), "99 folds asked for, and there are 24 patients"),
         (("--pretrained", "nowhere.pt", "--config", "mobilenet"), "no weights at"),
@@ -94,6 +93,49 @@ def test_evaluating_what_was_never_trained_is_told(brainmri, tmp_path):
 )
 def test_bad_value_of_an_option_is_told(train, cohort, option, said):
     assert_told(train(cohort, *option), said)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "what"),
+    [
+        ("epochs", "abc", "a whole number, 1 or more"),
+        ("epochs", "0", "a whole number, 1 or more"),
+        ("epochs", "1.5", "a whole number, 1 or more"),
+        ("epochs", "true", "a whole number, 1 or more"),
+        ("batch_size", "0", "a whole number, 1 or more"),
+        ("bag_size", "0", "a whole number, 1 or more"),
+        ("image_size", "8", "a whole number of pixels, 16 to 1024"),
+        ("lr", "-1", "a number above 0"),
+        ("lr", "fast", "a number above 0"),
+        ("dropout", "2", "a number from 0 to below 1"),
+        ("type_weight", "-1", "a number, 0 or more"),
+        ("patience", "-1", "a whole number, 0 or more"),
+        ("fold", "x", "a whole number, 0 or more, or none"),
+        ("bag_policy", "middle", "one of uniform, first, center, random, all"),
+        ("precision", "fp8", "one of auto, bfloat16, float32"),
+        ("fresh", "perhaps", "true or false"),
+    ],
+)
+def test_value_that_is_not_allowed_is_told_before_any_work(train, cohort, tmp_path, option, value, what):
+    result = train(cohort, f"--{option}", value)
+    assert_told(result, f"--{option} is ", f", and has to be {what}.")
+    assert value.lower() in result[2].lower()
+    assert "monai.bundle" not in result[1]
+    assert not (tmp_path / "run").exists()
+
+
+def test_value_that_is_not_allowed_is_told_by_monais_own_runner(monai_bundle, bundle, cohort, tmp_path):
+    options = {"config_file": "configs/train.json", "dataset_dir": cohort, "output_dir": tmp_path / "run"}
+    done = monai_bundle(bundle, "run", "training", **options, dropout="$1 + 1")
+    assert "--dropout is 2, and has to be a number from 0 to below 1." in done.stderr.rstrip().splitlines()[-2:]
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(find_spec("mlflow") is not None, reason="mlflow is installed")
+def test_tracking_without_mlflow_says_what_to_install(train, cohort):
+    assert_told(
+        train(cohort, "--tracking", "mlflow"), "mlflow is not installed", "pip install 'brainmri_monai[mlflow]'"
+    )
 
 
 @pytest.mark.parametrize(("folds", "said"), [(1, "--folds 1 leaves nothing to train on"), (99, "99 folds asked for")])

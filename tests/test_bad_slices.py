@@ -254,16 +254,16 @@ def test_folders_without_classes_are_told(train, tmp_path):
 @pytest.mark.parametrize(
     ("option", "said"),
     [
-        (("--groups", "patients"), "groups 'patients' is not one of twins, clusters"),
+        (("--groups", "patients"), "--groups is 'patients', and has to be one of twins, clusters."),
         (("--official", "true"), "there is no test or no training part"),
         (("--official", "true", "--fold", "0"), "--official or --fold, not both"),
         (("--test_share", "0.95"), "less than 1 together"),
-        (("--test_share", "all"), "shares in "),
-        (("--image_size", "3"), "image_size 3 is no side of a slice"),
+        (("--test_share", "all"), "--test_share is 'all', and has to be a number between 0 and 1."),
+        (("--image_size", "3"), "--image_size is 3, and has to be a whole number of pixels, 16 to 1024."),
         (("--fold", "7"), "fold 7 asked for, of 5 folds"),
         (("--metric", "auc"), "metric 'auc' cannot choose the best epoch"),
-        (("--label_smoothing", "2"), "label_smoothing"),
-        (("--mixup", "-1"), "mixup -1 is no strength"),
+        (("--label_smoothing", "2"), "--label_smoothing is 2, and has to be a number from 0 to below 1."),
+        (("--mixup", "-1"), "--mixup is -1, and has to be a number, 0 or more."),
         (("--pretrained", "nowhere.pt"), "no weights at"),
         (("--batchsize", "3"), "did you mean --batch_size?"),
     ],
@@ -295,7 +295,10 @@ def test_mistyped_inference_is_told(trained, brainmri, tmp_path, monkeypatch, wo
 
 @pytest.mark.parametrize("option", ["risk", "foreign"])
 def test_share_that_is_none_is_told(trained, brainmri, option):
-    assert_told(brainmri("run", trained, "evaluate", f"--{option}", 2), f"{option} 2 is no share")
+    assert_told(
+        brainmri("run", trained, "evaluate", f"--{option}", 2),
+        f"--{option} is 2, and has to be a number between 0 and 1.",
+    )
 
 
 def test_evaluating_with_a_class_that_is_not_known_is_told(trained, brainmri, write_slice_set, tmp_path):

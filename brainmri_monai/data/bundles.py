@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import brainmri_monai
+from brainmri_monai.data.options import check_values
 from brainmri_monai.errors import BrainMRIError
 
 __all__ = ["WORKFLOWS", "absolute", "bundle_names", "check_options", "config_files", "find_bundle", "is_path"]
@@ -95,7 +98,7 @@ def check_options(files: Sequence[Path], options: Mapping[str, Any]) -> None:
 
     Raises:
         BrainMRIError: for an option that the configurations do not have; suggests the nearest. For data that are not
-            there, and a configuration that is not JSON, too.
+            there, a value that is not allowed, a tracker that is not installed, and a configuration that is not JSON.
     """
     for name in ("dataset_dir", *PATHS):
         data = options.get(name)
@@ -110,11 +113,14 @@ def check_options(files: Sequence[Path], options: Mapping[str, Any]) -> None:
         if option in RUNNER_OPTIONS or name in merged or _has(merged, name.split("#")):
             continue
         near = difflib.get_close_matches(option, known, n=1, cutoff=0.5)
-        names = [key for key in known if not isinstance(merged[key], (dict, list))]
+        names = [key for key in known if _is_option(merged, key)]
         raise BrainMRIError(
             f"unknown option --{option}{f'; did you mean --{near[0]}?' if near else '.'}\n"
             f"Options: {', '.join(names)}; or the id of any part, such as --train#trainer#max_epochs."
         )
+    check_values(options)
+    if options.get("tracking") == "mlflow" and find_spec("mlflow") is None:
+        raise BrainMRIError("--tracking mlflow: mlflow is not installed.\nRun: pip install 'brainmri_monai[mlflow]'")
 
 
 def absolute(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,6 +139,14 @@ def _read(file: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise BrainMRIError(f"the configuration {file} holds a {type(config).__name__}.\nGive ids and their values.")
     return config
+
+
+def _is_option(config: Mapping[str, Any], key: str) -> bool:
+    """Whether an item is a value, and not a part or what is made of one."""
+    value = config.get(key)
+    if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(each, dict) for each in value)):
+        return False
+    return all(_is_option(config, name) for name in re.findall(r"@(\w+)", str(value)))
 
 
 def _has(config: Any, path: Sequence[str]) -> bool:

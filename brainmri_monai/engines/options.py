@@ -1,18 +1,34 @@
-"""Options that several bundles have, checked in one way."""
+"""Options that several bundles have, checked in one way before a run begins."""
 
 from __future__ import annotations
 
+import torch
+from monai.bundle import ConfigParser
+
+from brainmri_monai.data.options import CHECKED, check_values
 from brainmri_monai.errors import BrainMRIError
 
-__all__ = ["require_side"]
+__all__ = ["require_device", "require_values"]
 
 
-def require_side(size: int) -> int:
-    """The side of a slice in pixels.
+def require_values(parser: ConfigParser) -> None:
+    """Look at the options of a configuration that is running, those that are expressions included.
 
     Raises:
-        BrainMRIError: when it is none that a network could use.
+        BrainMRIError: for a value that is not allowed.
     """
-    if not isinstance(size, int) or not 16 <= size <= 1024:
-        raise BrainMRIError(f"image_size {size!r} is no side of a slice.\nGive --image_size from 16 to 1024 pixels.")
-    return size
+    check_values({name: parser.get_parsed_content(name) for name in CHECKED if name in parser.get()})
+
+
+def require_device(device: str | torch.device) -> torch.device:
+    """
+    Raises:
+        BrainMRIError: when this machine has no such device.
+    """
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:
+        raise BrainMRIError(
+            f"--device {device} cannot be used: {str(error).splitlines()[0]}\n"
+            "Give --device cpu, or leave it out: a GPU is used where there is one."
+        ) from error

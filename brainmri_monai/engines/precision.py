@@ -9,11 +9,12 @@ import torch
 from monai.inferers import Inferer, SimpleInferer
 from torch import Tensor
 
+from brainmri_monai.data.options import WORDS
 from brainmri_monai.errors import BrainMRIError
 
 __all__ = ["PRECISIONS", "PrecisionInferer", "choose_precision"]
 
-PRECISIONS = ("auto", "bfloat16", "float32")
+PRECISIONS = WORDS["precision"]
 
 
 def choose_precision(precision: str, device: str | torch.device) -> str:

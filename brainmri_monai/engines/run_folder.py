@@ -20,6 +20,7 @@ import brainmri_monai
 from brainmri_monai.data.datalist import Datalist
 from brainmri_monai.engines.config import differences, running_parser, without_tracking
 from brainmri_monai.engines.distributed import is_main_process, main_process_first
+from brainmri_monai.engines.options import require_device, require_values
 from brainmri_monai.engines.precision import choose_precision
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.files import write_json
@@ -73,7 +74,8 @@ class RunFolder:
         fresh: delete what an earlier run left here, instead of resuming it.
 
     Raises:
-        BrainMRIError: when the folder belongs to a bundle or the package, or the precision is unknown.
+        BrainMRIError: when the folder belongs to a bundle or the package, an option has a value that is not allowed, or
+            the device is not there.
     """
 
     def __init__(
@@ -88,10 +90,11 @@ class RunFolder:
         fresh: bool = False,
     ) -> None:
         self.parser = running_parser()
+        require_values(self.parser)
         self.path = Path(output_dir).resolve()
         self.ckpt_dir = Path(ckpt_dir).resolve()
         self.bundle_root = Path(bundle_root).resolve()
-        self.device = torch.device(device)
+        self.device = require_device(device)
         self.seed = seed
         self.epochs = epochs
         for folder in (self.path, self.ckpt_dir):

@@ -14,12 +14,13 @@ from monai.transforms import MapTransform, RandomizableTransform, Resize, ScaleI
 from torch import Tensor
 
 from brainmri_monai.data.images import read_slices
+from brainmri_monai.data.options import WORDS
 from brainmri_monai.data.store import ArrayStore
 
 __all__ = ["BAG_POLICIES", "LoadSlicesd", "SelectSlicesd", "prepare_slices"]
 
 UPPER_PERCENTILE = 99.5  # brighter pixels are vessels and artefacts; a patient's range is 0 to this
-BAG_POLICIES = ("uniform", "first", "center", "random", "all")
+BAG_POLICIES = WORDS["bag_policy"]
 
 
 def prepare_slices(image: str | Path | Sequence[str | Path], size: int) -> np.ndarray:

@@ -513,7 +513,7 @@ def test_overfit_learns_six_patients_by_heart(cohort, launch_training, tmp_path,
 
 def test_overfit_that_fails_is_an_error(cohort, launch_training, tmp_path):
     with pytest.raises(BrainMRIError, match=r"did not learn the patients by heart: type_accuracy 0\."):
-        launch_training(cohort, tmp_path, "overfit", lr=0.0, epochs=2)
+        launch_training(cohort, tmp_path, "overfit", lr=1e-12, epochs=2)
 
 
 def test_overfit_asks_for_enough_patients(cohort, launch_training, tmp_path):

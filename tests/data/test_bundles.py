@@ -98,6 +98,14 @@ def test_an_unknown_option_is_refused_with_the_nearest(bundle, option, nearest):
     assert "Options: epochs, lr;" in str(error.value)  # those of one value; sections and steps are not listed
 
 
+def test_parts_and_what_is_made_of_them_are_not_listed_as_options():
+    with pytest.raises(BrainMRIError) as error:
+        check_options(config_files(find_bundle(MIL), "training"), {"epoch": 3})
+    listed = str(error.value).splitlines()[1].removeprefix("Options: ").partition(";")[0].split(", ")
+    assert {"epochs", "bag_policy", "device", "fold"} <= set(listed)
+    assert not {"types", "network", "trained", "network_def", "loss"} & set(listed)
+
+
 @pytest.mark.parametrize("option", ["train#trainer#epochs", "handlers#1", "lr#x", "train#"])
 def test_a_part_that_does_not_exist_is_refused(bundle, option):
     with pytest.raises(BrainMRIError, match="unknown option"):
@@ -107,7 +115,7 @@ def test_a_part_that_does_not_exist_is_refused(bundle, option):
 def test_options_of_the_real_bundle_that_the_design_names_exist():
     files = config_files(find_bundle(MIL), "training")
     named = "bundle_root dataset_dir output_dir ckpt_dir epochs batch_size lr seed fold precision device fresh"
-    check_options(files, dict.fromkeys(named.split()))
+    check_options(files, {**dict.fromkeys(named.split(), "$0"), "dataset_dir": None})
 
 
 def test_paths_become_absolute_from_the_current_folder(tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from monai.bundle import ConfigParser
 
 import brainmri_monai
 from brainmri_monai.engines import RunFolder, default_output_dir
@@ -35,7 +36,7 @@ def finished(bundle, tmp_path) -> Path:
 @pytest.fixture
 def make(monkeypatch, bundle):
     """A run's folder; the configuration around it is not asked for here."""
-    monkeypatch.setattr("brainmri_monai.engines.run_folder.running_parser", lambda: None)
+    monkeypatch.setattr("brainmri_monai.engines.run_folder.running_parser", ConfigParser)
 
     def make(output_dir: Path, ckpt_dir: Path | None = None, bundle_root: Path = bundle, **more) -> RunFolder:
         options = {"precision": "float32", "device": "cpu", "seed": 7, "epochs": 3} | more

@@ -24,7 +24,6 @@ from brainmri_monai.data.stack import ImageError
 from brainmri_monai.data.store import ArrayStore
 from brainmri_monai.data.survey import read_patient
 from brainmri_monai.engines.distributed import is_main_process, main_process_first
-from brainmri_monai.engines.options import require_side
 from brainmri_monai.engines.progress import progress_bar
 from brainmri_monai.engines.run_folder import RunFolder
 from brainmri_monai.errors import BrainMRIError
@@ -34,12 +33,8 @@ __all__ = ["CaseStream", "reason", "slice_store", "tested_patients", "training_p
 
 
 def slice_store(folder: str | Path, size: int) -> ArrayStore:
-    """The store of prepared slices of a size; the recipe's name changes when ``prepare_slices`` does.
-
-    Raises:
-        BrainMRIError: when the size is no number of pixels that a network could use.
-    """
-    return ArrayStore(folder, recipe=f"slices 1, {require_side(size)} px")
+    """The store of prepared slices of a size; the recipe's name changes when ``prepare_slices`` does."""
+    return ArrayStore(folder, recipe=f"slices 1, {size} px")
 
 
 def training_patients(

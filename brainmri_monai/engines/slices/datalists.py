@@ -14,6 +14,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from brainmri_monai.data.datalist import digest_of, excluded
 from brainmri_monai.data.leaks import refuse_leak
+from brainmri_monai.data.options import WORDS
 from brainmri_monai.data.patients import Problem
 from brainmri_monai.data.slices.classes import KNOWN
 from brainmri_monai.data.slices.datalist import SliceList
@@ -29,7 +30,7 @@ from brainmri_monai.errors import BrainMRIError
 
 __all__ = ["GROUPS", "tested_slices", "training_slices"]
 
-GROUPS = ("twins", "clusters")
+GROUPS = WORDS["groups"]
 CLUSTERS = 100
 PESSIMISTIC = (
     "slices that look alike were kept together, beyond twins: the test holds looks that the training has not seen, and "
@@ -76,9 +77,9 @@ def training_slices(
     with main_process_first():
         run.require_same_run()
         found = find_slices(dataset_dir)
-        read = read_set(found, store, size)
         if fold is not None:
-            require_folds(folds, fold, len(read.items))
+            require_folds(folds, fold, len(found.items))
+        read = read_set(found, store, size)
         together = read.twins if groups == "twins" else _clusters(read, seed)
         entries = read.entries(together)
         path = run.path / "datalist.json"
@@ -148,15 +149,12 @@ def tested_slices(run: RunFolder, dataset_dir: str | Path, store: ArrayStore, si
 
 def _method(fold: int | None, folds: int, groups: str, official: bool, shares: Sequence[float]) -> dict[str, object]:
     """How the split is asked for, as ``datalist.json`` records it."""
-    if groups not in GROUPS:
-        raise BrainMRIError(f"groups '{groups}' is not one of {', '.join(GROUPS)}.\nGive --groups twins.")
     if official and fold is not None:
         raise BrainMRIError("the official test and a fold are both asked for.\nGive --official or --fold, not both.")
-    numbers = all(isinstance(share, int | float) and 0 < share < 1 for share in shares)
-    if not numbers or len(shares) != 3 or abs(sum(shares) - 1) > 1e-6:
+    if min(shares) <= 0:
         raise BrainMRIError(
             f"the shares of training, validation and test are {', '.join(f'{share:.3g}' for share in shares)}.\n"
-            "Give --validation_share and --test_share between 0 and 1, less than 1 together."
+            "Give --validation_share and --test_share, less than 1 together."
         )
     if fold is not None:
         return {"method": "kfold", "fold": fold, "folds": folds, "groups": groups}

@@ -60,9 +60,6 @@ class SliceEvaluation:
         resamples: int = 1000,
         seed: int = 0,
     ) -> None:
-        for name, share in (("risk", risk), ("foreign", foreign)):
-            if not isinstance(share, int | float) or not 0 < share < 1:
-                raise BrainMRIError(f"{name} {share!r} is no share.\nGive --{name} between 0 and 1, such as 0.01.")
         self.run = run
         self.datalist = datalist
         self.networks = networks

@@ -14,7 +14,6 @@ from brainmri_monai.data.patients import Problem
 from brainmri_monai.data.slices.folders import Slice, SliceSet
 from brainmri_monai.data.slices.survey import probe_readings, usable_slices
 from brainmri_monai.data.store import ArrayStore
-from brainmri_monai.engines.options import require_side
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.files import write_json
 from brainmri_monai.transforms.pictures import prepare_picture
@@ -23,12 +22,8 @@ __all__ = ["ReadSlices", "picture_store", "read_set"]
 
 
 def picture_store(folder: str | Path, size: int) -> ArrayStore:
-    """The store of prepared slices of a size; the recipe's name changes when ``prepare_picture`` does.
-
-    Raises:
-        BrainMRIError: when the size is no number of pixels that a network could use.
-    """
-    return ArrayStore(folder, recipe=f"pictures 1, {require_side(size)} px")
+    """The store of prepared slices of a size; the recipe's name changes when ``prepare_picture`` does."""
+    return ArrayStore(folder, recipe=f"pictures 1, {size} px")
 
 
 @dataclass(frozen=True)

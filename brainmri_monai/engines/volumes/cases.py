@@ -25,13 +25,7 @@ __all__ = ["training_cases", "volume_store"]
 
 
 def volume_store(folder: str | Path, spacing: float) -> ArrayStore:
-    """The store of prepared cases at a spacing; the recipe's name changes when ``prepare_case`` does.
-
-    Raises:
-        BrainMRIError: when the spacing is none that a brain could be seen in.
-    """
-    if not isinstance(spacing, int | float) or not 0.2 <= spacing <= 10:
-        raise BrainMRIError(f"spacing {spacing!r} is no side of a voxel.\nGive --spacing from 0.2 to 10 mm.")
+    """The store of prepared cases at a spacing; the recipe's name changes when ``prepare_case`` does."""
     return ArrayStore(folder, recipe=f"volumes 1, {spacing:g} mm")
 
 

@@ -9,7 +9,6 @@ from brainmri_monai.data.slices.datalist import SliceList
 from brainmri_monai.data.slices.folders import find_slices
 from brainmri_monai.engines import SliceBatches, as_it_is, picture_store
 from brainmri_monai.engines.slices.reading import read_set
-from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.transforms import LoadPictured, prepare_picture
 
 
@@ -77,8 +76,3 @@ def test_eight_and_sixteen_bits_give_the_same_slice():
     picture = np.random.default_rng(0).integers(0, 256, (30, 30, 1), dtype=np.uint8).repeat(3, axis=2)
     sixteen = picture.astype(np.float32) * 257
     assert np.abs(prepare_picture(picture, 16).astype(int) - prepare_picture(sixteen, 16)).max() <= 1
-
-
-def test_a_side_that_is_none_is_told(tmp_path):
-    with pytest.raises(BrainMRIError, match="image_size 4 is no side of a slice"):
-        picture_store(tmp_path, 4)
