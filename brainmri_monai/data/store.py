@@ -29,22 +29,29 @@ class ArrayStore:
         self.folder = Path(folder)
         self.recipe = recipe
 
-    def path(self, image: str | Path | Sequence[str | Path]) -> Path:
-        """Where the array of ``image``, a patient's files, lies or would lie."""
-        digest = hashlib.sha256(self.recipe.encode())
+    def path(self, image: str | Path | Sequence[str | Path], read_as: str = "") -> Path:
+        """Where the array of ``image``, a patient's files, lies or would lie; see :meth:`get`."""
+        digest = hashlib.sha256((self.recipe + read_as).encode())
         for file in map(Path, [image] if isinstance(image, (str, Path)) else image):
             for found in sorted(file.iterdir()) if file.is_dir() else [file]:
                 status = found.stat()
                 digest.update(f"{found}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
         return self.folder / f"{digest.hexdigest()[:32]}.npy"
 
-    def get(self, image: str | Path | Sequence[str | Path], make: Callable[..., np.ndarray]) -> np.ndarray:
+    def get(
+        self, image: str | Path | Sequence[str | Path], make: Callable[..., np.ndarray], read_as: str = ""
+    ) -> np.ndarray:
         """The array of ``image``: from the store, else made by ``make`` and stored.
+
+        Args:
+            image: a patient's files.
+            make: what makes the array of them.
+            read_as: what these files are taken for, where they do not tell it: another meaning makes another array.
 
         Returns:
             A memory map of the array; writing to it changes neither the file nor what others see.
         """
-        path = self.path(image)
+        path = self.path(image, read_as)
         if not path.exists():
             array = make(image)
             with replacing(path) as temporary, temporary.open("wb") as file:

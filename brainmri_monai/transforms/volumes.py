@@ -33,6 +33,7 @@ __all__ = [
     "LoadPatchd",
     "ModalityDropoutd",
     "ToRegionsd",
+    "load_case",
     "prepare_case",
     "region_masks",
     "volume_preprocessing",
@@ -97,6 +98,19 @@ def prepare_case(case: Case, convention: Convention, spacing: float = 1.0) -> np
     return stacked.half().permute(1, 2, 3, 0).contiguous().numpy()
 
 
+def load_case(store: ArrayStore, case: Case, convention: Convention, spacing: float = 1.0) -> np.ndarray:
+    """A prepared case (see :func:`prepare_case`) as a memory map, prepared now if the store lacks it.
+
+    What label values mean and how the channels of a 4D file are ordered is said by others than the files, and another
+    answer is another array.
+    """
+    return store.get(
+        [*case.files, case.label],
+        lambda _: prepare_case(case, convention, spacing),
+        read_as=f"{dict(convention.labels)} {case.modalities}",
+    )
+
+
 class LoadCased(MapTransform):
     """Load a prepared case as a whole: ``image`` 4 H W D, and ``label`` 1 H W D.
 
@@ -116,14 +130,10 @@ class LoadCased(MapTransform):
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         data = dict(data)
         for key in self.key_iterator(data):
-            volume = torch.from_numpy(self.volume(data[key])).permute(3, 0, 1, 2).float()
-            data[key], data["label"] = volume[:4], volume[4:]
+            volume = load_case(self.store, data[key], self.convention, self.spacing)
+            image = torch.from_numpy(volume).permute(3, 0, 1, 2).float()
+            data[key], data["label"] = image[:4], image[4:]
         return data
-
-    def volume(self, case: Case) -> np.ndarray:
-        """H W D 5, see :func:`prepare_case`; a memory map."""
-        files = [*case.files, case.label]
-        return self.store.get(files, lambda _: prepare_case(case, self.convention, self.spacing))
 
 
 class LoadPatchd(RandomizableTransform, LoadCased):
@@ -164,7 +174,7 @@ class LoadPatchd(RandomizableTransform, LoadCased):
         data = dict(data)
         for key in self.key_iterator(data):
             case: Case = data[key]
-            volume = self.volume(case)
+            volume = load_case(self.store, case, self.convention, self.spacing)
             patch = self._cut(volume, self._corner(case, volume))
             data[key], data["label"] = patch[:4], patch[4:]
         return data

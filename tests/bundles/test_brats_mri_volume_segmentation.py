@@ -210,6 +210,15 @@ def test_too_few_cases_are_told_after_what_was_left_out(write_volumes, tmp_path,
     assert "left out: Brats18_TCIA01_002_1: the volume cannot be read to its end" in capfd.readouterr().out
 
 
+def test_a_datalist_of_other_labels_is_refused(cohort, tmp_path):
+    folder = train(cohort, tmp_path / "run")
+    (folder / "models/last.pt").unlink()  # as before the first epoch: nothing but the datalist is there
+    content = read(folder / "datalist.json") | {"layout": "brats2023"}
+    (folder / "datalist.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(BrainMRIError, match=r"has labels by brats2023 .*, and now they are by brats2018"):
+        train(cohort, tmp_path / "run")
+
+
 def test_check_reads_the_split_of_a_run(run, cohort, brainmri):
     code, out, _ = brainmri("check", cohort, "--datalist", run / "datalist.json")
     assert code == 0, out

@@ -90,6 +90,21 @@ def test_a_patch_is_a_part_of_the_case(case, store):
     assert (windows == patch["image"][:, None, None, None]).all(dim=(0, 4, 5, 6)).any()
 
 
+def test_a_stored_case_is_made_anew_for_another_convention_and_another_order_of_channels(case, store, tmp_path):
+    ped = find_convention("brats2024-ped")  # 1 is enhancing tumour, 4 oedema
+    for convention in (OLD, ped):
+        label = LoadCased("image", store, convention)({"image": case})["label"].permute(1, 2, 3, 0).numpy()
+        np.testing.assert_array_equal(label, prepare_case(case, convention)[..., 4:])
+    stacked = np.stack([np.asarray(nib.load(file).dataobj) for file in case.files], axis=-1)
+    nib.save(nib.Nifti1Image(stacked, LPS), tmp_path / "stacked.nii.gz")
+    one, other = (
+        Case("case", "case", label=case.label, stacked=tmp_path / "stacked.nii.gz", channels=channels)
+        for channels in (MODALITIES, MODALITIES[::-1])
+    )
+    first, second = (LoadCased("image", store, OLD)({"image": each})["image"] for each in (one, other))
+    torch.testing.assert_close(second, first.flip(0))
+
+
 def test_tumour_patches_show_each_tissue_as_often_and_not_in_the_middle(case, store):
     load = LoadPatchd("image", store, OLD, (16, 16, 16), tumour=1).set_random_state(0)
     labels = [load({"image": case})["label"][0] for _ in range(60)]

@@ -19,7 +19,7 @@ from brainmri_monai.engines.distributed import is_main_process, main_process_fir
 from brainmri_monai.engines.progress import progress_bar
 from brainmri_monai.engines.run_folder import RunFolder
 from brainmri_monai.errors import BrainMRIError
-from brainmri_monai.transforms.volumes import prepare_case
+from brainmri_monai.transforms.volumes import load_case
 
 __all__ = ["training_cases", "volume_store"]
 
@@ -88,6 +88,11 @@ def training_cases(
         if path.exists():
             datalist = CaseList.load(path)
             run.require_same_data(datalist, how, digest_of(entries))
+            if datalist.convention.labels != found.convention.labels:
+                raise BrainMRIError(
+                    f"{path} has labels by {datalist.convention}, and now they are by {found.convention}.\n"
+                    f"Give --convention {datalist.layout} to go on, or --fresh to start over."
+                )
             datalist.root = found.root
             return datalist
         split = split_cases(cases, seed, folds, fold, site)
@@ -115,7 +120,7 @@ def prepare(found: CaseSet, cases: list[Case], store: ArrayStore, spacing: float
 
     def prepare_one(case: Case) -> Problem | None:
         try:
-            store.get([*case.files, case.label], lambda _: prepare_case(case, found.convention, spacing))
+            load_case(store, case, found.convention, spacing)
         except BrainMRIError as error:
             what, *remedy = str(error).splitlines()
             return Problem("error", case.id, what, " ".join(remedy), case.patient)
