@@ -6,16 +6,17 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
+from brainmri_monai.data.leaks import refuse_leak
 from brainmri_monai.data.patients import Patient, PatientSet, Problem
 from brainmri_monai.data.splits import PARTS, Split
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.files import write_json
 
-__all__ = ["Datalist", "digest_of", "entry", "excluded", "file_digest", "relative"]
+__all__ = ["Datalist", "digest_of", "entry", "file_digest", "relative"]
 
 
 @dataclass
@@ -59,7 +60,7 @@ class Datalist:
             types=list(types),
             split={**how, "notes": split.notes},
             parts={part: [by_id[patient] for patient in split.parts[part]] for part in PARTS},
-            excluded=[{"id": p.patient, "where": p.where, "what": p.what, "remedy": p.remedy} for p in problems],
+            excluded=_excluded(problems),
         )
 
     @classmethod
@@ -102,6 +103,23 @@ class Datalist:
                 **self.parts,
                 "excluded": self.excluded,
             },
+        )
+
+    def external(self, root: Path, layout: str, entries: Iterable[dict[str, Any]], problems: Iterable[Problem]) -> Self:
+        """Give another data set as the test of this run, with no training and validation.
+
+        Raises:
+            BrainMRIError: when it holds a patient or an image that the run was trained on.
+        """
+        entries = list(entries)
+        refuse_leak(entries, self.parts["training"] + self.parts["validation"], root)
+        return replace(
+            self,
+            root=root,
+            layout=layout,
+            split={"method": "external", "notes": [f"external test set {root}"]},
+            parts={"training": [], "validation": [], "test": entries},
+            excluded=_excluded(problems),
         )
 
     @property
@@ -170,9 +188,9 @@ def entry(patient: Patient, root: Path) -> dict[str, Any]:
     }
 
 
-def excluded(problems: Iterable[Problem]) -> list[dict[str, Any]]:
+def _excluded(problems: Iterable[Problem]) -> list[dict[str, Any]]:
     """What was left out, as ``datalist.json`` holds it."""
-    return [{"where": p.where, "what": p.what, "remedy": p.remedy} for p in problems]
+    return [{"id": p.patient, "where": p.where, "what": p.what, "remedy": p.remedy} for p in problems]
 
 
 def digest_of(entries: Iterable[Mapping[str, Any]]) -> str:

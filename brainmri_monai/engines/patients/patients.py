@@ -6,16 +6,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.utils.data import IterableDataset
 
-from brainmri_monai.data.datalist import Datalist, digest_of, entry, excluded
+from brainmri_monai.data.datalist import Datalist, digest_of, entry
 from brainmri_monai.data.dicom import check_dicom
-from brainmri_monai.data.leaks import refuse_leak
 from brainmri_monai.data.parallel import on_all_cores
 from brainmri_monai.data.patients import Patient, PatientSet, Problem, find_cases, find_patients
 from brainmri_monai.data.persons import find_persons, image_digests, split_persons
@@ -115,11 +113,7 @@ def tested_patients(run: RunFolder, dataset_dir: str | Path, store: ArrayStore, 
             f"the data in {found.root} are not those that the run was made with (digest {datalist.digest}).\n"
             "Bring them back, or give another labelled data set with --dataset_dir as an external test."
         )
-    used = datalist.parts["training"] + datalist.parts["validation"]
-    refuse_leak(entries, used, found.root)
-    external = replace(datalist, root=found.root, layout=found.layout, excluded=excluded(problems))
-    external.parts = {"training": [], "validation": [], "test": entries}
-    external.split = {"method": "external", "notes": [f"external test set {found.root}"]}
+    external = datalist.external(found.root, found.layout, entries, problems)
     unknown = sorted({e["type"] for e in entries} - set(datalist.types))
     if unknown:
         raise BrainMRIError(

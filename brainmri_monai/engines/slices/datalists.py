@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,7 @@ import numpy as np
 import torch
 from torch.nn.functional import adaptive_avg_pool2d
 
-from brainmri_monai.data.datalist import digest_of, excluded
-from brainmri_monai.data.leaks import refuse_leak
+from brainmri_monai.data.datalist import digest_of
 from brainmri_monai.data.options import WORDS
 from brainmri_monai.data.patients import Problem
 from brainmri_monai.data.slices.classes import KNOWN
@@ -131,17 +129,14 @@ def tested_slices(run: RunFolder, dataset_dir: str | Path, store: ArrayStore, si
             f"the data in {found.root} are not those that the run was made with (digest {datalist.digest}).\n"
             "Bring them back, or give another data set with --dataset_dir as an external test."
         )
-    refuse_leak(entries, datalist.parts["training"] + datalist.parts["validation"], found.root)
+    left_out = [problem for problem in read.problems if problem.severity == "error"]
+    external = datalist.external(found.root, "slices", entries, left_out)
     unknown = sorted({entry["label"] for entry in entries} - set(datalist.types))
     if unknown:
         raise BrainMRIError(
             f"the run knows the classes {', '.join(datalist.types)}; {found.root} also holds {', '.join(unknown)}.\n"
             "Rename or take out these folders, or train with all classes."
         )
-    left_out = [problem for problem in read.problems if problem.severity == "error"]
-    external = replace(datalist, root=found.root, layout="slices", excluded=excluded(left_out))
-    external.parts = {"training": [], "validation": [], "test": entries}
-    external.split = {"method": "external", "notes": [f"external test set {found.root}"]}
     if is_main_process():
         _print_left_out(left_out)
     return external

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from brainmri_monai.data.brats.cases import Case, find_volumes
 from brainmri_monai.data.brats.datalist import CaseList, case_entry
-from brainmri_monai.data.datalist import excluded
-from brainmri_monai.data.leaks import refuse_leak
 from brainmri_monai.data.parallel import on_all_cores
 from brainmri_monai.engines.distributed import is_main_process, main_process_first
 from brainmri_monai.engines.run_folder import RunFolder
@@ -56,20 +54,13 @@ def tested_cases(run: RunFolder, dataset_dir: str | Path, convention: str | None
                 "Give cases with label maps; to predict these, run the inference."
             )
         entries = list(on_all_cores(lambda case: case_entry(case, found.root), labelled))
-        refuse_leak(entries, datalist.parts["training"] + datalist.parts["validation"], found.root)
         problems = [problem for problem in found.problems if problem.severity == "error"]
+        external = datalist.external(found.root, found.convention.name, entries, problems)
         if is_main_process():
             print(f"external test: {found.root}, {len(entries)} cases; labels: {found.convention}")
             for problem in problems:
                 print(f"left out: {problem.where}: {problem.what}. {problem.remedy}")
-        return replace(
-            datalist,
-            root=found.root,
-            layout=found.convention.name,
-            split={"method": "external", "notes": [f"external test set {found.root}"]},
-            parts={"training": [], "validation": [], "test": entries},
-            excluded=excluded(problems),
-        )
+        return external
 
 
 def _is_unchanged(datalist: CaseList) -> bool:
