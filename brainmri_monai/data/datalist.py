@@ -94,7 +94,7 @@ class Datalist:
         write_json(
             path,
             {
-                "name": self.root.name,
+                "name": self.name,
                 "root": str(self.root),
                 "layout": self.layout,
                 "digest": self.digest,
@@ -121,6 +121,12 @@ class Datalist:
             parts={"training": [], "validation": [], "test": entries},
             excluded=_excluded(problems),
         )
+
+    @property
+    def name(self) -> str:
+        """Of the folder, or of the table that lists the patients."""
+        kind, _, table = self.layout.partition(" ")
+        return table if kind == "manifest" else self.root.name
 
     @property
     def entries(self) -> list[dict[str, Any]]:

@@ -87,7 +87,7 @@ class PatientSet:
 
     Args:
         root: the absolute path of the folder; of a table or a single file, the folder in which it lies.
-        layout: "folders", "manifest", or, for cases without labels, "patients" or "patient".
+        layout: "folders", "manifest" and the name of the table, or, for cases without labels, "patients" or "patient".
         patients: those that can be used, in natural order of type, grade and id.
         problems: what was left out, and why.
     """
@@ -256,7 +256,7 @@ def _scan_manifest(table: Path) -> PatientSet:
         else:
             grade = int(row.grade) if row.grade else None
             candidates.append(_Candidate(row.patient, row.type.lower(), grade, table.parent / row.path))
-    return _collect(table.parent, "manifest", candidates, problems)
+    return _collect(table.parent, f"manifest {table.name}", candidates, problems)
 
 
 def _collect(root: Path, layout: str, candidates: list[_Candidate], problems: list[Problem]) -> PatientSet:

@@ -128,7 +128,7 @@ class RunFolder:
         """Where an evaluation of this run on a datalist writes: here, or for an external test into a folder below."""
         if datalist.split["method"] != "external":
             return self.path
-        return self.path / "external" / re.sub(r"[^\w.-]+", "_", datalist.root.name)
+        return self.path / "external" / re.sub(r"[^\w.-]+", "_", datalist.name)
 
     @property
     def is_finished(self) -> bool:
@@ -272,7 +272,7 @@ class RunFolder:
         card = self._metadata()
         datalist.describe(card, options)
         card["eval_metrics"] = {}
-        card["data_source"] = f"{datalist.root.name}, {len(datalist.entries)} cases (digest {datalist.digest})"
+        card["data_source"] = f"{datalist.name}, {len(datalist.entries)} cases (digest {datalist.digest})"
         write_json(configs / "metadata.json", card)
 
         if self.bundle_root != self.path:  # a run that goes on from its own folder has them

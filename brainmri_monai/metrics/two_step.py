@@ -134,7 +134,7 @@ def score(
         }
         if absent and task in ("type", "grade_end2end"):
             kind = "type" if task == "type" else "grade"
-            notes.append(f"{kind} {', '.join(absent)} does not occur among the test patients: left out of the averages")
+            notes.append(f"no test patient is of {kind} {', '.join(absent)}: left out of the averages")
     notes += note_of_few(len(answers))
     return {
         "patients": len(answers),

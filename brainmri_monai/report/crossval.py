@@ -15,6 +15,7 @@ from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.files import write_json
 from brainmri_monai.metrics.table import read_table, write_table
 from brainmri_monai.report.kinds import kind_of
+from brainmri_monai.report.reading import is_current, is_drawn
 
 __all__ = ["cross_validate"]
 
@@ -24,7 +25,7 @@ def cross_validate(
 ) -> Path:
     """Run each fold in ``<output_dir>/fold<k>``, then score all cases by the models that did not see them.
 
-    Called again, it goes on where it was interrupted.
+    Called again, it goes on where it was interrupted; a finished one stays as it is.
 
     Args:
         bundle: its name or folder.
@@ -52,13 +53,17 @@ def cross_validate(
     options = {"cache_dir": str(output_dir / "cache"), **absolute(options), "folds": folds}
 
     for fold in range(folds):
-        print(f"--- fold {fold + 1} of {folds}", flush=True)
+        print(f"--- fold{fold}, {fold + 1} of {folds}", flush=True)
         folder = output_dir / f"fold{fold}"
         own = {**options, "bundle_root": str(root), "fold": fold, "output_dir": str(folder)}
         launch("training", training, own)
         if not _is_evaluated(folder):
             _evaluate(folder)
-    page = report_folds(output_dir, folds)
+    page = output_dir / "report.html"
+    if is_current(page, (output_dir / f"fold{fold}/report.html" for fold in range(folds))):
+        print(f"this cross-validation is finished: {page}")
+    else:
+        page = report_folds(output_dir, folds)
     if any(kind_of(output_dir / f"fold{fold}")[1].get("failed") for fold in range(folds)):
         sys.exit(1)
     return page
@@ -87,8 +92,4 @@ def _evaluate(folder: Path) -> None:
 
 def _is_evaluated(folder: Path) -> bool:
     """Whether the evaluation came to its end, which is the report, after the training."""
-    steps = [folder / name for name in ("history.json", "metrics_test.json", "report.html")]
-    if not all(step.exists() for step in steps):
-        return False
-    times = [step.stat().st_mtime for step in steps]
-    return times == sorted(times)
+    return is_current(folder / "metrics_test.json", [folder / "history.json"]) and is_drawn(folder)

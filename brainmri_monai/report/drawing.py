@@ -23,7 +23,7 @@ from brainmri_monai.report.figures import (
     plot_roc,
 )
 from brainmri_monai.report.page import write_report
-from brainmri_monai.report.reading import read_json
+from brainmri_monai.report.reading import is_drawn, read_json
 from brainmri_monai.transforms.slices import prepare_slices
 
 __all__ = ["draw_answers", "log_options", "report_run"]
@@ -36,7 +36,7 @@ TITLES = {
 
 
 def report_run(folder: str | Path, store: ArrayStore, size: int) -> Path | None:
-    """Draw what a run has made so far, and write ``report.html``.
+    """Draw what a run has made so far, and write ``report.html``; a page that shows it already stays.
 
     Args:
         folder: of the run, or of its external test.
@@ -49,6 +49,8 @@ def report_run(folder: str | Path, store: ArrayStore, size: int) -> Path | None:
     if not is_main_process():
         return None
     folder = Path(folder)
+    if is_drawn(folder):
+        return folder / "report.html"
     run, history = read_json(folder / "run.json"), read_json(folder / "history.json")
     if history:
         plot_history(history, folder / "figures/history.png", best_epoch=run.get("best", {}).get("epoch"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ def write_report(output_dir: str | Path, *, mistakes: int = 6, attention_figures
 
     Args:
         output_dir: the folder with ``run.json``, or with ``metrics_crossval.json`` and ``fold0``.
-        mistakes: how many of the wrong answers are shown, the most confident first.
+        mistakes: how many of the wrong answers are shown, wrong types first, and the most confident of them.
         attention_figures: how many attention figures the page holds, wrong answers first.
 
     Returns:
@@ -54,7 +54,7 @@ def write_report(output_dir: str | Path, *, mistakes: int = 6, attention_figures
     """
     files = read_run(output_dir)
     cases = _cases(files, attention_figures)
-    wrong = [case for case in cases if case["verdict"] == "wrong type"]
+    wrong = [case for case in cases if case["verdict"].startswith("wrong")]
     page = render(
         "run.html.j2",
         METRICS=METRICS,
@@ -67,7 +67,7 @@ def write_report(output_dir: str | Path, *, mistakes: int = 6, attention_figures
         split=_split_table(files.datalist),
         cases=cases,
         mistakes=wrong[:mistakes],
-        wrong=len(wrong),
+        wrong=Counter(case["verdict"] for case in wrong),
     )
     path = files.folder / "report.html"
     write_text(path, page)

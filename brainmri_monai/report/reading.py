@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from brainmri_monai.errors import BrainMRIError
 
-__all__ = ["RunFiles", "read_json", "read_run"]
+__all__ = ["RunFiles", "is_current", "is_drawn", "read_json", "read_run"]
+
+DRAWN = ("run.json", "datalist.json", "history.json", "metrics_test.json", "test_predictions.csv", "attention.csv")
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class RunFiles:
 def read_run(folder: str | Path) -> RunFiles:
     """Read the run in ``folder``; a cross-validation takes ``run.json`` and ``datalist.json`` from its first fold.
 
+    The times of a cross-validation are those of all its folds.
+
     Raises:
         BrainMRIError: when no ``run.json`` is there, or a file is no valid JSON.
     """
@@ -44,6 +49,11 @@ def read_run(folder: str | Path) -> RunFiles:
             f"expected the files of a run, found no run.json in {folder}\n"
             "Give the output_dir of a training, or the folder of a cross-validation."
         )
+    if crossval:
+        runs = [read_json(path) for path in folder.glob("fold*/run.json")]
+        run["created"] = min(each["created"] for each in runs)
+        run["finished"] = None if any(not each["finished"] for each in runs) else max(each["finished"] for each in runs)
+        run["seconds"] = sum(each["seconds"] for each in runs)
     return RunFiles(
         folder=folder,
         run=run,
@@ -51,6 +61,18 @@ def read_run(folder: str | Path) -> RunFiles:
         history=read_json(folder / "history.json") or [],
         metrics=crossval or read_json(folder / "metrics_test.json"),
         predictions=_read_csv(folder / "test_predictions.csv"),
+    )
+
+
+def is_drawn(folder: Path) -> bool:
+    """Whether the page of a run is newer than all that it shows."""
+    return is_current(folder / "report.html", (folder / name for name in DRAWN))
+
+
+def is_current(made: Path, sources: Iterable[Path]) -> bool:
+    """Whether a file is there, and none of its sources that are there is newer."""
+    return made.exists() and all(
+        source.stat().st_mtime_ns <= made.stat().st_mtime_ns for source in sources if source.exists()
     )
 
 

@@ -17,7 +17,7 @@ from brainmri_monai.report.figures import (
     plot_risk_coverage,
     plot_roc,
 )
-from brainmri_monai.report.reading import RunFiles, read_run
+from brainmri_monai.report.reading import RunFiles, is_drawn, read_run
 from brainmri_monai.report.slice_maps import draw_filters, draw_mistakes
 from brainmri_monai.report.slice_page import write_slice_report
 
@@ -27,7 +27,7 @@ __all__ = ["draw_classes", "report_slices"]
 def report_slices(
     folder: str | Path, network: SliceClassifier | None = None, store: ArrayStore | None = None, size: int = 0
 ) -> Path | None:
-    """Draw what a run on slices has made so far, and write ``report.html``.
+    """Draw what a run on slices has made so far, and write ``report.html``; a page that shows it already stays.
 
     Args:
         folder: of the run, or of its external test.
@@ -40,6 +40,8 @@ def report_slices(
     """
     if not is_main_process():
         return None
+    if is_drawn(Path(folder)):
+        return Path(folder) / "report.html"
     files = read_run(folder)
     figures = files.folder / "figures"
     if files.history:

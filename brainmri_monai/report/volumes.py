@@ -24,7 +24,7 @@ from brainmri_monai.report.figures import (
     plot_region_reliability,
 )
 from brainmri_monai.report.figures.case_slices import SHOWN
-from brainmri_monai.report.reading import RunFiles, read_run
+from brainmri_monai.report.reading import RunFiles, is_drawn, read_run
 from brainmri_monai.report.volume_page import case_path, write_volume_report
 from brainmri_monai.transforms.volumes import region_masks
 
@@ -32,7 +32,7 @@ __all__ = ["report_volumes"]
 
 
 def report_volumes(folder: str | Path) -> Path | None:
-    """Draw what a run on volumes has made so far, and write ``report.html``.
+    """Draw what a run on volumes has made so far, and write ``report.html``; a page that shows it already stays.
 
     Args:
         folder: of the run, or of its external test.
@@ -42,6 +42,8 @@ def report_volumes(folder: str | Path) -> Path | None:
     """
     if not is_main_process():
         return None
+    if is_drawn(Path(folder)):
+        return Path(folder) / "report.html"
     files = read_run(folder)
     figures = files.folder / "figures"
     if files.history:

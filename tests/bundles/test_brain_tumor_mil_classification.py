@@ -274,7 +274,7 @@ def test_failing_case_is_reported_and_the_others_go_on(evaluated_run, cohort, br
     code, _, err = brainmri(*words, *(["--portable"] if portable else ["--mc_samples", "2"]))
     assert code == 1
     assert f"failed: {broken.name}: " in err
-    assert "1 failed, 3 predicted" in err
+    assert "1 failed, 3 predicted\nA patient with a broken file gets no answer" in err
     assert "Traceback" not in err
     assert len(read_table(tmp_path / "out/predictions.csv")) == 3
 
@@ -444,6 +444,7 @@ def test_patient_without_grade_takes_part_in_type_alone(cohort, launch_training,
             table.writerow([folder.name, kind, grade if number % 2 else "", folder])
     run = launch_training(manifest, tmp_path / "run")
     metrics = launch_evaluate(run)
+    assert read(run / "datalist.json")["name"] == "patients.csv"
     tested = read(run / "datalist.json")["test"]
     graded = [entry for entry in tested if entry["grade"]]
     assert metrics["tasks"]["type"]["n"] == len(tested)

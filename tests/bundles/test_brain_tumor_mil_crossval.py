@@ -8,6 +8,7 @@ import pytest
 
 from brainmri_monai.report.compare import compare
 from brainmri_monai.report.crossval import cross_validate
+from brainmri_monai.report.reading import read_run
 
 BUNDLE = "brain_tumor_mil_classification"
 TINY = {"image_size": 32, "bag_size": 3, "epochs": 1}
@@ -32,6 +33,29 @@ def test_each_patient_is_answered_once_by_a_model_that_had_not_seen_it(crossval,
         assert sorted(own["id"]) == sorted(entry["id"] for entry in tested)
     attention = pd.read_csv(crossval / "attention.csv", dtype={"id": str})
     assert set(attention["id"]) == set(table["id"])
+
+
+def test_finished_crossval_stays_as_it_is_and_says_so(crossval, cohort, capfd):
+    def drawn() -> dict[Path, int]:
+        files = [
+            *crossval.rglob("*.png"),
+            *crossval.rglob("*.html"),
+            *crossval.rglob("*.json"),
+            *crossval.rglob("*.csv"),
+        ]
+        return {file: file.stat().st_mtime_ns for file in files}
+
+    before = drawn()
+    cross_validate(BUNDLE, crossval, 2, ["mean"], {"dataset_dir": str(cohort), **TINY})
+    assert drawn() == before
+    assert f"this cross-validation is finished: {crossval / 'report.html'}" in capfd.readouterr().out
+
+
+def test_times_on_the_page_are_those_of_all_folds(crossval):
+    runs = [read(crossval / f"fold{fold}/run.json") for fold in (0, 1)]
+    run = read_run(crossval).run
+    assert (run["created"], run["finished"]) == (runs[0]["created"], runs[1]["finished"])
+    assert run["seconds"] == sum(each["seconds"] for each in runs)
 
 
 def test_ranking_scores_are_averages_over_the_folds(crossval):

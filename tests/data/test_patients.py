@@ -171,7 +171,7 @@ def test_a_manifest_gives_labels_and_paths(tmp_path):
     write_manifest(tmp_path / "list.csv", "p1,Astrocytoma,2,scans/one", 'p2,oligo,,"scans/zwei.nii.gz"', ",,,")
     for root in (tmp_path, tmp_path / "list.csv"):
         found = find_patients(root)
-        assert (found.layout, found.root, found.problems) == ("manifest", tmp_path.resolve(), [])
+        assert (found.layout, found.root, found.problems) == ("manifest list.csv", tmp_path.resolve(), [])
         assert labels(found) == [("p1", "astrocytoma", 2), ("p2", "oligo", None)]
         assert [names(patient) for patient in found.patients] == [["1.jpg", "2.jpg"], ["zwei.nii.gz"]]
 

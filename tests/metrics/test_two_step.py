@@ -76,7 +76,7 @@ def test_absent_classes_are_named_and_left_out(ten):
     assert grade["per_class"]["1"]["support"] == 0
     assert grade["per_class"]["1"]["roc_auc"] is None
     absent, few = result["notes"]
-    assert absent == "grade 1, 4 does not occur among the test patients: left out of the averages"
+    assert absent == "no test patient is of grade 1, 4: left out of the averages"
     assert "patients are few" in few
     present = [grade["per_class"][g] for g in ("2", "3")]
     for average, one in (("roc_auc_macro", "roc_auc"), ("balanced_accuracy", "recall"), ("macro_f1", "f1")):
@@ -87,7 +87,7 @@ def test_a_type_that_training_knew_may_be_absent(ten):
     three = Answers(np.pad(ten.joint, ((0, 0), (0, 1), (0, 0))), ten.type_labels, ten.grade_labels)
     result = score(three, ["a", "b", "c"], resamples=10)
     assert result["tasks"]["type"]["absent"] == ["c"]
-    assert "type c does not occur among the test patients: left out of the averages" in result["notes"]
+    assert "no test patient is of type c: left out of the averages" in result["notes"]
 
 
 def test_one_class_alone_has_no_ranking_and_no_crash():

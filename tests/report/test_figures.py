@@ -191,6 +191,17 @@ def test_attention_is_drawn_for_any_number_of_slices(tmp_path, slices):
     assert 400 < height < 1600
 
 
+def test_evenly_spread_slices_are_enlarged_when_all_weigh_the_same(tmp_path):
+    stack = np.zeros((9, 16, 16, 1), dtype=np.uint8)
+    stack[[1, 4, 7]] = 200
+    plot_attention(stack, np.full(9, 1 / 9), tmp_path / "attention.png", "a patient", top=3)
+    with Image.open(tmp_path / "attention.png") as image:
+        pixels = np.asarray(image.convert("L"))
+    row = pixels[len(pixels) // 3]  # through the enlarged ones
+    assert (row == 200).mean() > 0.8
+    assert not (row == 0).any()
+
+
 def test_the_heaviest_slice_is_enlarged_first(tmp_path):
     stack = np.zeros((6, 16, 16, 1), dtype=np.uint8)
     stack[4] = 200

@@ -1,6 +1,7 @@
 """The page: it tells what the files tell, shows any text as text, and opens offline in a real browser."""
 
 import base64
+import csv
 import io
 import json
 import re
@@ -68,6 +69,16 @@ def test_the_surest_mistake_comes_first(evaluated):
     mistakes = read(write_report(evaluated)).sections["mistakes"]
     assert mistakes.index(ODD) < mistakes.index("Confidence") < len(mistakes.partition("patient")[0])
     assert "oligodendroglioma, grade 2" in mistakes
+
+
+def test_wrong_grades_are_mistakes_too(evaluated):
+    with (evaluated / "test_predictions.csv").open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["pred"] == row["label"]]
+    wrong = [row["id"] for row in rows if row["grade_label"] and row["grade_pred"] != row["grade_label"]]
+    assert wrong
+    mistakes = read(write_report(evaluated)).sections["mistakes"]
+    assert f"{len(wrong)} the right type and a wrong grade" in mistakes
+    assert all(patient in mistakes for patient in wrong)
 
 
 def test_all_figures_are_there_once_with_alternative_texts(evaluated):

@@ -124,4 +124,5 @@ def _conclude(folder: Path, table: pd.DataFrame | None, cases: CaseStream) -> No
         print(f"failed: {case}: {reason}", file=sys.stderr)
     if cases.failed:
         print(f"{len(cases.failed)} failed, {0 if table is None else len(table)} predicted", file=sys.stderr)
+        print("A patient with a broken file gets no answer: restore the file, or remove it.", file=sys.stderr)
         raise SystemExit(1)

@@ -41,6 +41,8 @@ def plot_attention(
 ) -> None:
     """Draw all slices of a patient in order, each with a bar of its weight, and the heaviest enlarged, as PNG.
 
+    When all weigh the same, as under mean pooling, evenly spread slices are enlarged.
+
     Args:
         slices: N H W C, uint8, C is 1 or 3.
         weights: N, not negative; bars are relative to the largest. Those that are not finite count as 0.
@@ -52,7 +54,7 @@ def plot_attention(
     from matplotlib.patches import Rectangle
 
     weights = np.nan_to_num(np.asarray(weights, dtype=float), nan=0, posinf=0, neginf=0)
-    heaviest = np.argsort(-weights, kind="stable")[:top].tolist()  # equal weights: in the order of the slices
+    heaviest = _heaviest(weights, top)
     enlarged, small, height = _layout(len(slices), slices.shape[1:3], heaviest, top)
 
     canvas = np.full((height, WIDTH, 3), 255, dtype=np.uint8)
@@ -85,6 +87,13 @@ def plot_attention(
         number = str(place.index + first_number)
         write(place.x, below + thickness + 10, number, fontsize=6.5, color=style.GREY)
     style.save(figure, path)
+
+
+def _heaviest(weights: np.ndarray, top: int) -> list[int]:
+    """The slices of the largest weights; evenly spread ones when none is heavier than another."""
+    if len(weights) > top and np.allclose(weights, weights[0]):
+        return [int((n + 0.5) * len(weights) / top) for n in range(top)]
+    return np.argsort(-weights, kind="stable")[:top].tolist()
 
 
 def _layout(count: int, shape: tuple[int, int], heaviest: list[int], top: int) -> tuple[list[Place], list[Place], int]:
