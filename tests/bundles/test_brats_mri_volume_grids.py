@@ -5,7 +5,20 @@ import itertools
 import nibabel as nib
 import numpy as np
 import pytest
-from toy_volumes import LPS, SHAPE, dice, draw_case, labels_of, table_of, truth, turned, write_case
+from toy_volumes import (
+    LPS,
+    SHAPE,
+    TOY,
+    dice,
+    distances,
+    draw_case,
+    labels_of,
+    table_of,
+    truth,
+    turned,
+    write_case,
+    write_toy,
+)
 
 FORMS = pytest.mark.parametrize("form", [[], ["--portable"]], ids=["fast", "portable"])
 
@@ -26,6 +39,28 @@ def test_portable_and_fast_inference_agree(segment, segresnet, tmp_path):
         assert len(np.unique(theirs)) == 4
         assert (ours != theirs).mean() < 1e-4, case
     np.testing.assert_allclose(fast["wt_ml"], portable["wt_ml"], rtol=1e-3)
+
+
+SEEN_IN = {"TC": 2, "WT": 3, "ET": 0, "RC": 1}  # channel of the toy network for each region
+PAINTED = {"WT": (7, 2), "TC": (5, 1), "ET": (3, 3), "RC": (2, 4)}  # its radius and value, the outer ones first
+
+
+@FORMS
+@pytest.mark.parametrize("regions", [["TC", "WT", "ET", "RC"], ["RC", "WT"], ["ET"]])
+def test_the_regions_of_the_network_are_those_of_the_answer(segment, tmp_path, form, regions):
+    image = draw_case()
+    image[1] += 3000 * (distances() < 2)
+    write_case(tmp_path / "data/case", image)
+    weights = write_toy(tmp_path / "toy/model.pt", modalities=[SEEN_IN[name] for name in regions]).parent
+    words = ["--regions", regions, "--network_def#body", TOY | {"out_channels": len(regions)}, *form]
+    code, _, err = segment(tmp_path / "data", *words, weights=weights)
+    assert code == 0, err
+    expected = np.zeros(SHAPE, np.uint8)
+    for name in (name for name in PAINTED if name in regions):
+        radius, value = PAINTED[name]
+        expected[distances() < radius] = value
+    np.testing.assert_array_equal(labels_of(tmp_path / "out", "case"), expected)
+    assert set(table_of(tmp_path / "out").loc["case", "pred"].split("+")) == set(regions)
 
 
 @FORMS

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from copy import deepcopy
 from pathlib import Path
 
 import jsonschema
@@ -13,6 +14,7 @@ import torch
 from monai.bundle import ConfigParser, ConfigWorkflow, verify_net_in_out
 from toy_volumes import SHAPE, TOY, dice, draw_case, labels_of, read, table_of, truth, write_case, write_toy
 
+from brainmri_monai.data.brats.datalist import CaseList
 from brainmri_monai.data.bundles import config_files
 from brainmri_monai.engines import load_network, load_weights
 
@@ -28,13 +30,16 @@ def test_inference_has_all_ids_that_monai_asks_for(volume_bundle, segresnet, tmp
     assert not workflow.check_properties()
 
 
-def test_metadata_fits_its_schema(volume_bundle):
+def test_metadata_fits_its_schema(volume_bundle, tmp_path):
     card = read(volume_bundle / "configs/metadata.json")
     assert card["version"] in card["changelog"]
     jsonschema.validate(card, read(Path(__file__).parent / "meta_schema_20240725.json"))
     formats = card["network_data_format"]
     assert list(formats["inputs"]["image"]["channel_def"].values()) == ["T1c", "T1", "T2", "FLAIR"]
-    assert formats["outputs"]["pred"]["channel_def"] == {"0": "background", "1": "NCR", "2": "ED", "3": "ET"}
+    regions = read(volume_bundle / "configs/inference.json")["regions"]
+    described = deepcopy(card)
+    CaseList(tmp_path, "brats2020", regions, {}, {}).describe(described, {})  # as a run of these regions is
+    assert described == card
 
 
 def test_network_takes_and_gives_what_the_metadata_says(volume_bundle):

@@ -210,6 +210,16 @@ def test_too_few_cases_are_told_after_what_was_left_out(write_volumes, tmp_path,
     assert "left out: Brats18_TCIA01_002_1: the volume cannot be read to its end" in capfd.readouterr().out
 
 
+def test_a_run_with_cavities_is_a_bundle_with_cavities(cohort, tmp_path):
+    folder = train(cohort, tmp_path / "run", regions=[*REGIONS, "RC"])
+    card = read(folder / "configs/metadata.json")
+    outputs = card["network_data_format"]["outputs"]["pred"]
+    assert (outputs["num_channels"], outputs["value_range"]) == (4, [0, 1])
+    assert list(outputs["channel_def"].values()) == [*REGIONS, "RC"]
+    assert card["label_classes"].endswith("3: ET (enhancing tumour), 4: RC (resection cavity)")
+    assert read(folder / "configs/inference.json")["regions"] == [*REGIONS, "RC"]
+
+
 def test_a_datalist_of_other_labels_is_refused(cohort, tmp_path):
     folder = train(cohort, tmp_path / "run")
     (folder / "models/last.pt").unlink()  # as before the first epoch: nothing but the datalist is there

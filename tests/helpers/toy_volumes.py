@@ -63,11 +63,12 @@ def write_case(folder: Path, image=None, affine=LPS, words="old", label=None) ->
     return folder
 
 
-def write_toy(path: Path, threshold: float = 1.2, minimum_ml=(0.0, 0.0, 0.0)) -> Path:
-    network = RegionNetwork(torch.nn.Conv3d(4, 3, 1))
+def write_toy(path: Path, threshold: float = 1.2, minimum_ml=0.0, modalities=(2, 3, 0)) -> Path:
+    """The weights of such a network; ``modalities`` has the channel that each region is seen in."""
+    network = RegionNetwork(torch.nn.Conv3d(4, len(modalities), 1), len(modalities))
     with torch.no_grad():
         network.body.weight.zero_()
-        for region, modality in enumerate((2, 3, 0)):
+        for region, modality in enumerate(modalities):
             network.body.weight[region, modality] = 40.0
         network.body.bias.fill_(-40 * threshold)
         network.minimum_ml.copy_(torch.tensor(minimum_ml))

@@ -21,12 +21,13 @@ def image() -> np.ndarray:
 
 @pytest.fixture
 def label() -> np.ndarray:
-    """Tumour at the patient's right and in front, most of it in slice 12."""
+    """Tumour and a cavity at the patient's right and in front, most of them in slice 12."""
     label = np.zeros(SHAPE, dtype=np.uint8)
     label[8:18, 8:18, 10:14] = 2
     label[10:16, 10:16, 11:14] = 1
     label[12:15, 12:15, 12] = 3
     label[20, 20, 12] = 2
+    label[15:18, 15:18, 12] = 4
     return label
 
 
@@ -49,6 +50,15 @@ def test_outlines_lie_in_front_and_at_the_right_of_the_patient(image, label, tmp
             inside = at[(at[:, 1] >= half) & (at[:, 1] < half + 0.5)]
             assert len(inside)
             assert inside[:, 1].max() < half + 0.28  # the patient's right is left
+
+
+def test_a_cavity_is_outlined_and_named_where_there_is_one(image, label, tmp_path):
+    _, colour = OUTLINES["resection cavity"]
+    for there in (True, False):
+        label[label == 4] *= there
+        plot_overlay(image, LPS, label, LPS, tmp_path / "overlay.png", "case")
+        at = colour_at(matplotlib.image.imread(tmp_path / "overlay.png"), colour)[:, 0]
+        assert ((at < 0.9).any(), (at > 0.9).any()) == (there, there)  # the outline, and the line of the legend
 
 
 def test_slice_with_most_tumour_is_found_on_any_grid(image, label):

@@ -13,6 +13,13 @@ from brainmri_monai.data.datalist import Datalist, file_digest, relative
 
 __all__ = ["CaseList", "case_entry"]
 
+_VALUES = {
+    "TC": "1: NCR (necrosis and non-enhancing tumour)",
+    "WT": "2: ED (oedema)",
+    "ET": "3: ET (enhancing tumour)",
+    "RC": "4: RC (resection cavity)",
+}  # region → what marks it in a label map, unless an inner region lies over it
+
 
 @dataclass
 class CaseList(Datalist):
@@ -51,8 +58,10 @@ class CaseList(Datalist):
         )
 
     def describe(self, card: dict[str, Any], options: Mapping[str, Any]) -> None:
-        """Put what the network of this run gives into a bundle's metadata."""
-        card["pred_classes"] = f"label map of the regions {', '.join(self.types)}"
+        """Put what the network of this run gives, and the label maps made of it hold, into a bundle's metadata."""
+        super().describe(card, options)
+        values = ", ".join(["0: background", *(value for region, value in _VALUES.items() if region in self.types)])
+        card |= {"label_classes": values, "pred_classes": values}
 
 
 def case_entry(case: Case, root: Path) -> dict[str, Any]:

@@ -123,7 +123,6 @@ class VolumePrediction:
         affine = back.affine.numpy()
         label = self.label(back.as_tensor(), voxel_ml(affine))
         found = volumes_ml(label, voxel_ml(affine))
-        whole = mean[self.regions.index("WT")] if "WT" in self.regions else mean.amax(dim=0)
         entropy = None
         if self.uncertainty:
             entropy = (torch.special.entr(mean) + torch.special.entr(1 - mean)).mean(dim=0, keepdim=True)
@@ -133,7 +132,7 @@ class VolumePrediction:
             label=label,
             affine=affine,
             image=image,
-            confidence=confidence(whole),
+            confidence=confidence(mean, self.regions),
             intervals={name: _interval([*volumes, found], name) for name in self.regions} if self.uncertainty else {},
             entropy=entropy,
             probabilities=mean,
@@ -167,8 +166,9 @@ def voxel_ml(affine: Any) -> float:
     return float(abs(np.linalg.det(np.asarray(affine, dtype=float)[:3, :3])) / 1000)
 
 
-def confidence(whole: Tensor) -> float:
-    """Of an answer, from the probabilities h w d of the whole tumour: see :class:`Segmentation`."""
+def confidence(probabilities: Tensor, regions: Sequence[str]) -> float:
+    """Of an answer, from the probabilities R h w d: see :class:`Segmentation`. Without WT any region is the tumour."""
+    whole = probabilities[regions.index("WT")] if "WT" in regions else probabilities.amax(dim=0)
     inside = whole[whole > 0.5]
     return float(inside.mean() if inside.numel() else 1 - whole.max())
 

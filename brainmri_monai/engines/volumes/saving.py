@@ -137,13 +137,12 @@ class SaveVolumes:
 def _portable(sample: dict[str, Any], output: dict[str, Any], regions: list[str]) -> Segmentation:
     """What the portable pipeline gives, whose postprocessing leaves ``pred`` and ``probability``."""
     label = output["pred"]
-    whole = output["probability"][regions.index("WT")]
     return Segmentation(
         id=sample["id"],
         label=label[0].cpu().numpy().astype(np.uint8),
         affine=label.affine.cpu().numpy(),
         image=sample["image"].cpu(),
-        confidence=confidence(whole),
+        confidence=confidence(output["probability"], regions),
     )
 
 

@@ -20,6 +20,7 @@ OUTLINES = {
     "whole tumour": ((1, 2, 3), "#56b4e9"),
     "tumour core": ((1, 3), "#f0e442"),
     "enhancing tumour": ((3,), "#ff5c39"),
+    "resection cavity": ((4,), "#3ddc97"),
 }
 """Region → its values in the portable label map, and a colour that stands out on grey."""
 
@@ -38,7 +39,7 @@ def plot_overlay(
         image: 4 h w d, in the order of ``MODALITIES``, in LPS, 0 around the brain; top is anterior, left is the
             patient's right.
         image_affine: 4 x 4, of the image.
-        label: H W D, 1 NCR, 2 ED, 3 ET, on any grid.
+        label: H W D, 1 NCR, 2 ED, 3 ET, 4 RC, on any grid.
         label_affine: 4 x 4, of the label map.
         path: the file to write.
         title: above the figure.
@@ -65,13 +66,14 @@ def plot_overlay(
         axes = figure.add_axes((number / 2, BELOW / total, 0.5, rows / total))
         _draw_slice(axes, image[MODALITIES.index(modality)][..., depth][box], outline[box], millimetres)
         write(number / 2 + 0.25, 0.6, name, fontsize=9, ha="center", color=PALE)
-    handles = [Line2D([], [], color=colour, linewidth=2) for _, colour in OUTLINES.values()]
+    found = {name: colour for name, (values, colour) in OUTLINES.items() if np.isin(label, values).any()}
+    handles = [Line2D([], [], color=colour, linewidth=2) for colour in found.values()]
     figure.legend(
-        handles, list(OUTLINES), loc="center left", ncols=3, frameon=False, fontsize=9, labelcolor="white",
+        handles, list(found), loc="center left", ncols=len(OUTLINES), frameon=False, fontsize=9, labelcolor="white",
         bbox_to_anchor=(0, 0.2 / total), borderpad=0, borderaxespad=0.6,
     )  # fmt: skip
     place = (image_affine @ [0, 0, depth, 1])[2]
-    note = f"z = {place:.0f} mm" + ("" if label.any() else " · no tumour found")
+    note = f"z = {place:.0f} mm" + ("" if "whole tumour" in found else " · no tumour found")
     write(0.985, total - 0.2, note, fontsize=9, ha="right", color=PALE)
     style.save(figure, path)
 
