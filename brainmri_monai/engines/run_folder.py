@@ -31,7 +31,7 @@ __all__ = ["RunFolder", "default_output_dir"]
 FREE_OPTIONS = {"bundle_root", "dataset_dir", "output_dir", "ckpt_dir", "cache_dir", "epochs", "fresh"}
 FREE_OPTIONS |= {"device", "types", "regions", "classes", "imports", "_meta_"}
 # an inference takes these from the training
-SHARED = ("image_size", "spacing", "divisible", "roi_size", "overlap", "dropout", "network_def")
+SHARED = ("image_size", "spacing", "divisible", "roi_size", "overlap", "dropout", "modality_dropout", "network_def")
 PACKAGES = ("torch", "monai", "numpy", "pytorch-ignite", "scikit-learn", "pillow", "nibabel", "itk")
 COPIED = ("evaluate.json", "fast.json", "multi_gpu_train.json", "multi_gpu_evaluate.json", "logging.conf")
 COPIED = (*(f"configs/{name}" for name in COPIED), "LICENSE")

@@ -126,13 +126,18 @@ def test_missing_modality_is_allowed_on_request(segment, tmp_path, form):
     code, _, err = segment(tmp_path / "data", *form)
     assert code == 2
     assert "lacks t2" in err
-    code, _, err = segment(tmp_path / "data", "--allow_missing", *form)
+    code, out, err = segment(tmp_path / "data", "--allow_missing", *form)
     assert code == 0, err
+    warning = "1 of 1 cases lack a modality, and these weights were trained without --modality_dropout"
+    assert warning in out
     row = table_of(tmp_path / "out").loc["BraTS20_Training_001"]
     found = labels_of(tmp_path / "out", "BraTS20_Training_001")
     np.testing.assert_array_equal(found == 4, truth() == 3)  # T1c is in its own place
     np.testing.assert_array_equal(found == 2, (truth() != 3) & (truth() > 0))  # without T2 there is no core around it
-    assert row["pred"] == "TC+WT+ET"
+    assert (row["pred"], row["missing"]) == ("TC+WT+ET", "t2")
+    code, out, err = segment(tmp_path / "data", "--allow_missing", "--modality_dropout", "0.2", *form)
+    assert code == 0, err
+    assert warning not in out
 
 
 @FORMS

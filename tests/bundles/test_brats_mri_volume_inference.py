@@ -86,12 +86,13 @@ def test_eager_scripted_and_reloaded_network_agree(brainmri, segresnet, volume_b
 
 def test_table_tells_what_was_found(segment, tmp_path):
     write_case(tmp_path / "data/BraTS20_Training_001")
-    plain = (draw_case() > 0) * (90 + 20 * (np.indices(SHAPE).sum(axis=0) % 2)).astype(np.int16)  # as noise: z is ±1
+    noise = np.indices((4, *SHAPE)).sum(axis=0) // np.array([1, 2, 3, 4])[:, None, None, None] % 2  # z is ±1
+    plain = (draw_case() > 0) * (90 + 20 * noise).astype(np.int16)
     write_case(tmp_path / "data/BraTS20_Training_002", plain)
     code, _, err = segment(tmp_path / "data", pictures=True)
     assert code == 0, err
     table = table_of(tmp_path / "out")
-    columns = ["pred", "confidence", "decision", "tc_ml", "wt_ml", "et_ml", "convention", "seconds"]
+    columns = ["pred", "confidence", "decision", "tc_ml", "wt_ml", "et_ml", "missing", "convention", "seconds"]
     assert list(table.columns) == columns
     assert list(table["pred"]) == ["TC+WT+ET", "none"]
     found = truth()

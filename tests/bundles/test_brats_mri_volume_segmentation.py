@@ -199,6 +199,7 @@ def test_a_case_without_a_modality_is_left_out_unless_the_network_learns_to_do_w
     assert "lacks t2" in capfd.readouterr().out
     lenient = train(data, tmp_path / "lenient", modality_dropout=0.5)
     assert len(CaseList.load(lenient / "datalist.json").entries) == cases
+    assert [read(run / "configs/inference.json")["modality_dropout"] for run in (strict, lenient)] == [0.0, 0.5]
 
 
 def test_too_few_cases_are_told_after_what_was_left_out(write_volumes, tmp_path, capfd):

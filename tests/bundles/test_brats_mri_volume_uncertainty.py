@@ -3,7 +3,7 @@
 import nibabel as nib
 import numpy as np
 import pytest
-from toy_volumes import LPS, SHAPE, draw_case, labels_of, table_of, truth, write_case, write_toy
+from toy_volumes import LPS, SHAPE, draw_case, labels_of, table_of, truth, turned, write_case, write_toy
 
 
 def test_ensemble_is_the_mean_of_the_probabilities(segment, tmp_path):
@@ -14,6 +14,23 @@ def test_ensemble_is_the_mean_of_the_probabilities(segment, tmp_path):
         code, _, err = segment(tmp_path / "data", "--ensemble", str(members))
         assert code == 0, err
         np.testing.assert_array_equal(labels_of(tmp_path / "out", "case"), expected)
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_intervals_are_of_the_grid_of_the_files_and_of_several_members(segment, tmp_path, members):
+    """Two members that agree have the volume of the answer, which on the resampled grid would be another."""
+    affine = turned((2, 1, 1.5))
+    write_case(tmp_path / "data/case", draw_case(affine=affine), affine)
+    ensemble = [str(write_toy(tmp_path / "one/model.pt"))] * members
+    code, out, err = segment(tmp_path / "data", "--uncertainty", "--ensemble", str(ensemble))
+    assert code == 0, err
+    row = table_of(tmp_path / "out").loc["case"]
+    assert row["wt_ml"] > 0
+    assert ("wt_ml_low" in row) == (members == 2)
+    assert ("note: one network has no interval" in out) == (members == 1)
+    if members == 2:
+        for region in ("tc", "wt", "et"):
+            assert row[f"{region}_ml_low"] == row[f"{region}_ml"] == row[f"{region}_ml_high"]
 
 
 def test_flips_change_nothing_for_a_network_that_does_not_mind_them(segment, tmp_path):

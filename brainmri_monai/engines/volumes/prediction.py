@@ -37,7 +37,7 @@ class Segmentation:
         image: 4 h w d, what the network saw.
         confidence: mean probability of the whole tumour where it was found; where none was, of there being none at the
             most suspicious voxel.
-        intervals: region → least and greatest volume in ml among the members of an ensemble or flips.
+        intervals: region → least and greatest volume in ml among the answer and the members of an ensemble or flips.
         entropy: H W D, float32, mean over the regions of the entropy of the probability, in nats.
         probabilities: R h w d, on the grid of ``image``.
     """
@@ -64,7 +64,7 @@ class VolumePrediction:
         regions: the networks' channels, names in ``REGIONS``.
         cases: keeps the cases that fail.
         flips: average over the eight flips of the volume as well.
-        uncertainty: give the entropy and the intervals, too.
+        uncertainty: give the entropy, and of several members or flips the intervals, too.
     """
 
     def __init__(
@@ -87,7 +87,10 @@ class VolumePrediction:
         self.cases = cases
         axes = (2, 3, 4)
         self.flips = [*chain.from_iterable(combinations(axes, n) for n in range(4))] if flips else [()]
+        self.count = len(self.networks) * len(self.flips)
         self.uncertainty = uncertainty
+        if uncertainty and self.count == 1:
+            print("note: one network has no interval of the volumes: give --flips or --ensemble for that")
 
     @property
     def minimum_ml(self) -> list[float]:
@@ -110,19 +113,14 @@ class VolumePrediction:
     def segment(self, sample: Mapping[str, Any], device: torch.device) -> Segmentation:
         """Segment one sample, with ``id`` and ``image`` 4 h w d."""
         image: MetaTensor = sample["image"]
-        ml = voxel_ml(image.affine)
         mean, volumes = None, []
         for one in self.members(image.as_tensor()[None].to(device)):
-            if self.uncertainty:
-                volumes.append(volumes_ml(self.label(one.cpu(), ml), ml))
+            if self.count > 1 and self.uncertainty:
+                volumes.append(volumes_ml(*self.label(one.cpu(), image)))
             mean = one if mean is None else mean.add_(one)
-        mean = mean.div_(len(self.networks) * len(self.flips)).cpu()  # R h w d
-        # what was only cut, turned and padded is put back as it is: a byte a voxel in place of four
-        resampled = not is_same_grid(image.affine, image.meta["original_affine"])
-        back = self.put_back(mean if resampled else (mean > 0.5).byte(), image)
-        affine = back.affine.numpy()
-        label = self.label(back.as_tensor(), voxel_ml(affine))
-        found = volumes_ml(label, voxel_ml(affine))
+        mean = mean.div_(self.count).cpu()  # R h w d
+        label, affine = self.label(mean, image)
+        volumes += [volumes_ml(label, affine)] if volumes else []
         entropy = None
         if self.uncertainty:
             entropy = (torch.special.entr(mean) + torch.special.entr(1 - mean)).mean(dim=0, keepdim=True)
@@ -133,7 +131,7 @@ class VolumePrediction:
             affine=affine,
             image=image,
             confidence=confidence(mean, self.regions),
-            intervals={name: _interval([*volumes, found], name) for name in self.regions} if self.uncertainty else {},
+            intervals={name: _interval(volumes, name) for name in self.regions} if volumes else {},
             entropy=entropy,
             probabilities=mean,
         )
@@ -145,20 +143,23 @@ class VolumePrediction:
                 probabilities = self.inferer(image.flip(axes) if axes else image, network).sigmoid_()
                 yield (probabilities.flip(axes) if axes else probabilities)[0]
 
-    def label(self, probabilities: Tensor, ml: float) -> NDArray:
-        """Probabilities or regions R H W D → label map H W D, without small components."""
-        regions = (probabilities > 0.5).numpy()
-        return paint(drop_small_components(regions, self.minimum_ml, ml), self.regions)
+    def label(self, probabilities: Tensor, image: MetaTensor) -> tuple[NDArray, NDArray]:
+        """R h w d → label map H W D on the grid of the files, without small components; and the affine of that."""
+        # what was only cut, turned and padded is put back as it is: a byte a voxel in place of four
+        resampled = not is_same_grid(image.affine, image.meta["original_affine"])
+        back = self.put_back(probabilities if resampled else (probabilities > 0.5).byte(), image)
+        regions, affine = (back.as_tensor() > 0.5).numpy(), back.affine.numpy()
+        return paint(drop_small_components(regions, self.minimum_ml, voxel_ml(affine)), self.regions), affine
 
     def put_back(self, volume: Tensor, image: MetaTensor) -> MetaTensor:
         """R h w d on the grid of the network → R H W D on that of the files."""
         return self.invert({"map": MetaTensor(volume), "image": image})["map"]
 
 
-def volumes_ml(label: NDArray, ml: float) -> dict[str, float]:
-    """Region → millilitres in a portable label map, whose voxels have so many."""
-    counts = np.bincount(label.reshape(-1), minlength=5)
-    return {name: float(counts[list(values)].sum() * ml) for name, values in REGIONS.items()}
+def volumes_ml(label: NDArray, affine: Any) -> dict[str, float]:
+    """Region → millilitres in a portable label map with this affine."""
+    counts = np.bincount(label.reshape(-1), minlength=5) * voxel_ml(affine)
+    return {name: float(counts[list(values)].sum()) for name, values in REGIONS.items()}
 
 
 def voxel_ml(affine: Any) -> float:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from brainmri_monai.data.brats.cases import Case
 from brainmri_monai.data.brats.labels import from_portable
-from brainmri_monai.engines.volumes.prediction import Segmentation, confidence, volumes_ml, voxel_ml
-from brainmri_monai.engines.volumes.stream import VolumeStream
+from brainmri_monai.engines.volumes.prediction import Segmentation, confidence, volumes_ml
+from brainmri_monai.engines.volumes.stream import VolumeStream, missing_modalities
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.files import replacing
 from brainmri_monai.metrics.table import write_table
@@ -116,14 +116,15 @@ class SaveVolumes:
             raise SystemExit(1)
 
     def _row(self, answer: Segmentation) -> dict[str, Any]:
-        millilitres = volumes_ml(answer.label, voxel_ml(answer.affine))
+        millilitres = volumes_ml(answer.label, answer.affine)
         found = [name for name in self.regions if millilitres[name] > 0]
         row = {"id": answer.id, "pred": "+".join(found) or "none", "confidence": answer.confidence}
         row["decision"] = "answered"  # this network has no way to decline
         row |= {f"{name.lower()}_ml": millilitres[name] for name in self.regions}
         for name, (low, high) in answer.intervals.items():
             row |= {f"{name.lower()}_ml_low": low, f"{name.lower()}_ml_high": high}
-        return row | {"convention": self.cases.label_convention}
+        missing = "+".join(missing_modalities(self.cases.cases[answer.id])) or "none"
+        return row | {"missing": missing, "convention": self.cases.label_convention}
 
     def _say_convention(self, asked: str) -> None:
         if self.convention:

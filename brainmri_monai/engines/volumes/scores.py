@@ -14,7 +14,7 @@ from brainmri_monai.data.brats.labels import from_portable
 from brainmri_monai.engines.distributed import gather
 from brainmri_monai.engines.patients.patients import reason
 from brainmri_monai.engines.volumes.labelled import LabelledVolumes
-from brainmri_monai.engines.volumes.prediction import Segmentation, VolumePrediction, volumes_ml, voxel_ml
+from brainmri_monai.engines.volumes.prediction import Segmentation, VolumePrediction, volumes_ml
 from brainmri_monai.engines.volumes.saving import write_like
 from brainmri_monai.metrics.lesionwise import lesionwise_scores
 from brainmri_monai.metrics.lesionwise_tasks import lesionwise_tasks
@@ -75,7 +75,7 @@ class VolumeScores:
         regions, case = self.prediction.regions, self.cases.cases[answer.id]
         truth = self.cases.truth(answer.id)
         write_like(case, from_portable(answer.label, self.cases.convention), self.folder / f"{case.id}.nii.gz")
-        predicted_ml, true_ml = (volumes_ml(label, voxel_ml(answer.affine)) for label in (answer.label, truth))
+        predicted_ml, true_ml = (volumes_ml(label, answer.affine) for label in (answer.label, truth))
         scores = self._regions(answer, truth)
         row = {"id": case.id, "pred": _found(predicted_ml, regions), "confidence": answer.confidence}
         row |= {"decision": "answered", "label": _found(true_ml, regions), "patient": case.patient}

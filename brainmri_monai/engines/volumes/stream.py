@@ -16,7 +16,7 @@ from brainmri_monai.engines.patients.patients import reason
 from brainmri_monai.engines.volumes.results import VolumeResults
 from brainmri_monai.errors import BrainMRIError
 
-__all__ = ["VolumeStream", "read_sample"]
+__all__ = ["VolumeStream", "missing_modalities", "read_sample"]
 
 
 class VolumeStream(IterableDataset):
@@ -29,6 +29,7 @@ class VolumeStream(IterableDataset):
         results: knows the finished cases.
         convention: of the label map to be made; found out when left out.
         allow_missing: take cases that lack a modality, whose channel is 0, as well.
+        modality_dropout: of the training; where it was 0, the network has seen no case that lacks a modality.
 
     Raises:
         BrainMRIError: when there is no case, or the results would fall among the data.
@@ -41,6 +42,7 @@ class VolumeStream(IterableDataset):
         results: VolumeResults,
         convention: str | None = None,
         allow_missing: bool = False,
+        modality_dropout: float = 0.0,
     ) -> None:
         if not str(dataset_dir):
             raise BrainMRIError("nothing to segment.\nGive a case's folder or a data set with --dataset_dir.")
@@ -52,6 +54,12 @@ class VolumeStream(IterableDataset):
             )
         self.found: CaseSet = find_volumes(dataset_dir, convention, allow_missing, labelled=False)
         self.cases = {case.id: case for case in self.found.cases}
+        incomplete = sum(bool(missing_modalities(case)) for case in self.found.cases)
+        if incomplete and not modality_dropout:
+            print(
+                f"warning: {incomplete} of {len(self.cases)} cases lack a modality, and these weights were trained "
+                "without --modality_dropout: their answers may be far off"
+            )
         self.transform = transform
         self.results = results
         self.failed: dict[str, str] = {
@@ -72,6 +80,11 @@ class VolumeStream(IterableDataset):
                 yield read_sample(case, self.transform)
             except Exception as error:  # whatever a reader or a transform raises, the next case is another one
                 self.failed[case.id] = reason(error)
+
+
+def missing_modalities(case: Case) -> list[str]:
+    """What a case lacks, and a network sees as 0."""
+    return [name for name in MODALITIES if name not in case.modalities]
 
 
 def read_sample(case: Case, transform: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
