@@ -8,7 +8,11 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from toy_volumes import LPS, SHAPE, draw_case, labels_of, table_of, truth, write_case, write_toy
+from toy_volumes import LPS, SHAPE, TOY, draw_case, labels_of, table_of, truth, write_case, write_toy
+
+from brainmri_monai.data.bundles import config_files
+from brainmri_monai.engines.launch import launch
+from brainmri_monai.errors import BrainMRIError
 
 FORMS = pytest.mark.parametrize("form", [[], ["--portable"]], ids=["fast", "portable"])
 
@@ -60,6 +64,18 @@ def doubled(folder: Path) -> None:
     shutil.copy(file, folder / f"{folder.name}_T2w.nii.gz")
 
 
+def copied(folder: Path) -> None:
+    shutil.copy(folder / f"{folder.name}_t1.nii.gz", folder / f"{folder.name}_t2.nii.gz")
+
+
+def hardly_there(folder: Path) -> None:
+    for file in folder.iterdir():
+        image = nib.load(file)
+        voxels = np.zeros(SHAPE, np.int16)
+        voxels[12:24, 14:26, 9:21] = np.asarray(image.dataobj)[12:24, 14:26, 9:21]
+        nib.save(nib.Nifti1Image(voxels, image.affine), file)
+
+
 BROKEN = {
     "truncated": (truncated, "_t2.nii.gz"),
     "other_shape": (other_shape, "expected the shape"),
@@ -70,6 +86,8 @@ BROKEN = {
     "enormous": (enormous, "(10000, 10000, 10000)"),
     "missing": (missing, "lacks t2"),
     "doubled": (doubled, "two files for one thing"),
+    "copied": (copied, "t1 and t2 hold the same voxels"),
+    "hardly_there": (hardly_there, "hardly any brain in this case: 1728 voxels"),
 }
 
 
@@ -89,6 +107,17 @@ def test_broken_cases_are_told_and_the_others_go_on(segment, tmp_path, form):
     assert list(table_of(tmp_path / "out").index) == ["good one"]
     np.testing.assert_array_equal(np.asarray(labels_of(tmp_path / "out", "good one")) > 0, truth() > 0)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["good one", "predictions.csv"]
+
+
+@FORMS
+def test_a_skull_is_told(segment, tmp_path, form):
+    wide = np.diag([-4.0, -4.0, 4.0, 1.0])
+    write_case(tmp_path / "data/stripped", affine=wide)
+    write_case(tmp_path / "data/whole", draw_case() + np.int16(20), affine=wide)
+    code, out, err = segment(tmp_path / "data", "--spacing", 4, *form)
+    assert code == 0, err
+    (warning,) = [line for line in out.splitlines() if line.startswith("warning: ")]
+    assert warning.startswith("warning: whole: skull not stripped? A brain has at most 2300 ml, not 0 are t1c 2611 ml")
 
 
 @FORMS
@@ -194,10 +223,19 @@ def test_results_among_the_data_are_refused(segment, tmp_path, folder):
     assert "would lie among the data" in err
 
 
+@pytest.mark.parametrize("option", [{"precision": "float16"}, {"overlap": 2}, {"spacing": 0}, {"label_values": "x"}])
+def test_monais_runner_is_told_of_a_value_before_any_case(volume_bundle, toy, tmp_path, option):
+    write_case(tmp_path / "data/case")
+    paths = {"bundle_root": volume_bundle, "dataset_dir": tmp_path / "data", "ckpt_dir": toy, "output_dir": tmp_path}
+    options = {name: str(path) for name, path in paths.items()} | {"network_def#body": TOY} | option
+    with pytest.raises(BrainMRIError, match=rf"--{next(iter(option))} is .*, and has to be"):
+        launch("inference", config_files(volume_bundle, "inference"), options)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--label_values", "brats2020"], "label_values 'brats2020' is not one of auto, portable"),
+        (["--label_values", "brats2020"], "--label_values is 'brats2020', and has to be one of auto, portable"),
         (["--roi_size", "[100,96,96]"], "each divisible by 16"),
         (["--roi_size", "[96,96]"], "three sides"),
         (["--ensemble", "a/model.pt"], "expected a list of checkpoints"),

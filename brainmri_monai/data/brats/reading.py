@@ -13,7 +13,7 @@ import numpy as np
 
 from brainmri_monai.data.brats.cases import Case
 from brainmri_monai.data.brats.conventions import Convention
-from brainmri_monai.data.brats.volumes import grid_errors, label_voxels, open_volume, read_modalities
+from brainmri_monai.data.brats.volumes import grid_errors, label_voxels, open_volume, read_modalities, voxel_ml
 from brainmri_monai.data.nifti import has_orientation
 from brainmri_monai.data.patients import Problem
 from brainmri_monai.data.stack import ImageError
@@ -21,7 +21,7 @@ from brainmri_monai.data.stack import ImageError
 if TYPE_CHECKING:
     from nibabel import Nifti1Image
 
-__all__ = ["BRAIN_ML", "VolumeReading", "read_volumes"]
+__all__ = ["BRAIN_ML", "VolumeReading", "brain_doubts", "read_volumes"]
 
 BRAIN_ML = (300.0, 2300.0)
 """Between which a brain without its skull lies: the largest have about 2000 ml, a head has 3500 and more."""
@@ -92,14 +92,14 @@ def read_volumes(case: Case, root: Path, convention: Convention | None) -> Volum
     some = next((headers[file] for file in case.files if file in headers), None)
     if some is None:
         return VolumeReading(case, problems, values=values)
-    voxel_ml = abs(np.linalg.det(some.affine[:3, :3])) / 1000
+    ml = voxel_ml(some.affine)
     brain = np.zeros(some.shape[:3], dtype=bool)
     for mask in masks.values():
         if mask.shape == brain.shape:
             brain |= mask
     doubts = [*_orientation_doubts(headers), *_label_doubts(label, brain if masks else None)]
     if convention is None or convention.stripped:
-        doubts += _brain_doubts({modality: mask.sum() * voxel_ml for modality, mask in masks.items()})
+        doubts += brain_doubts({modality: mask.sum() * ml for modality, mask in masks.items()})
     problems += [Problem("warning", case.id, what, remedy, case.patient) for what, remedy in doubts]
     return VolumeReading(
         case,
@@ -108,7 +108,7 @@ def read_volumes(case: Case, root: Path, convention: Convention | None) -> Volum
         spacing=tuple(float(size) for size in voxel_sizes(some.affine)),
         axes="".join(aff2axcodes(some.affine)),
         values=values,
-        brain_ml=float(brain.sum() * voxel_ml),
+        brain_ml=float(brain.sum() * ml),
         sums=sums,
     )
 
@@ -144,8 +144,8 @@ def _label_doubts(label: np.ndarray | None, brain: np.ndarray | None) -> Doubts:
         yield f"{outside:.0%} of the label lies where the images are 0", "Look whether the label is of these images."
 
 
-def _brain_doubts(millilitres: dict[str, float]) -> Doubts:
-    """Tell what no brain without its skull looks like."""
+def brain_doubts(millilitres: dict[str, float]) -> Doubts:
+    """Tell what no brain without its skull looks like, by how much of each modality is not 0."""
     low, high = BRAIN_ML
     if large := [f"{modality} {ml:.0f} ml" for modality, ml in millilitres.items() if ml > high]:
         yield f"skull not stripped? A brain has at most {high:.0f} ml, not 0 are {', '.join(large)}", _STRIP

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 
     from brainmri_monai.data.brats.cases import Case
 
-__all__ = ["TOLERANCE_MM", "grid_errors", "label_voxels", "open_volume", "read_case", "read_label", "read_modalities"]
+__all__ = [
+    "TOLERANCE_MM",
+    "grid_errors",
+    "label_voxels",
+    "open_volume",
+    "read_case",
+    "read_label",
+    "read_modalities",
+    "voxel_ml",
+]
 
 TOLERANCE_MM = 0.1
 """How far apart two files may put a voxel: programs round the affine on the way, and a voxel is 1 mm."""
@@ -156,6 +165,11 @@ def grid_errors(headers: Mapping[Path, Nifti1Image]) -> Iterator[ImageError]:
         elif (apart := _millimetres_apart(header, reference)) > TOLERANCE_MM:
             what = f"the affine puts voxels up to {apart:.3g} mm from where {first.name} has them"
             yield ImageError(file, what, _ONE_GRID)
+
+
+def voxel_ml(affine: Any) -> float:
+    """Millilitres of a voxel."""
+    return float(abs(np.linalg.det(np.asarray(affine, dtype=float)[:3, :3])) / 1000)
 
 
 def _millimetres_apart(one: Nifti1Image, other: Nifti1Image) -> float:

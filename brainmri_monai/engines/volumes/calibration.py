@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from ignite.engine import Engine, Events
 
+from brainmri_monai.data.brats.volumes import voxel_ml
 from brainmri_monai.engines.distributed import gather
 from brainmri_monai.engines.patients.patients import reason
 from brainmri_monai.engines.volumes.labelled import LabelledVolumes
-from brainmri_monai.engines.volumes.prediction import Segmentation, VolumePrediction, voxel_ml
+from brainmri_monai.engines.volumes.prediction import Segmentation, VolumePrediction
 from brainmri_monai.metrics.cleanup import best_minimum, measure_components
 from brainmri_monai.metrics.reliability import count_undecided, temperature_of
 from brainmri_monai.networks.region_network import RegionNetwork

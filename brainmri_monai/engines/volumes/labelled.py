@@ -46,7 +46,7 @@ class LabelledVolumes(IterableDataset):
         for case in self.cases.values():
             self.started[case.id] = time.perf_counter()
             try:
-                yield read_sample(case, self.transform)
+                yield read_sample(case, self.transform, self.convention)
             except Exception as error:  # whatever a reader or a transform raises, the next case is another one
                 self.failed[case.id] = reason(error)
             bar.update()

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from brainmri_monai.data.brats.labels import paint
+from brainmri_monai.data.brats.volumes import voxel_ml
 from brainmri_monai.engines.patients.patients import reason
 from brainmri_monai.engines.volumes.inferer import VolumeInferer
 from brainmri_monai.engines.volumes.stream import VolumeStream
@@ -23,7 +24,7 @@ from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.transforms.components import drop_small_components
 from brainmri_monai.transforms.volumes import REGIONS
 
-__all__ = ["Segmentation", "VolumePrediction", "volumes_ml", "voxel_ml"]
+__all__ = ["Segmentation", "VolumePrediction", "volumes_ml"]
 
 
 @dataclass(frozen=True)
@@ -160,11 +161,6 @@ def volumes_ml(label: NDArray, affine: Any) -> dict[str, float]:
     """Region → millilitres in a portable label map with this affine."""
     counts = np.bincount(label.reshape(-1), minlength=5) * voxel_ml(affine)
     return {name: float(counts[list(values)].sum()) for name, values in REGIONS.items()}
-
-
-def voxel_ml(affine: Any) -> float:
-    """Millilitres of a voxel."""
-    return float(abs(np.linalg.det(np.asarray(affine, dtype=float)[:3, :3])) / 1000)
 
 
 def confidence(probabilities: Tensor, regions: Sequence[str]) -> float:

@@ -16,7 +16,6 @@ from brainmri_monai.data.brats.cases import Case
 from brainmri_monai.data.brats.labels import from_portable
 from brainmri_monai.engines.volumes.prediction import Segmentation, confidence, volumes_ml
 from brainmri_monai.engines.volumes.stream import VolumeStream, missing_modalities
-from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.files import replacing
 from brainmri_monai.metrics.table import write_table
 from brainmri_monai.transforms.volumes import REGIONS
@@ -46,10 +45,6 @@ class SaveVolumes:
         label_values: str = "auto",
         draw: Callable[..., None] | None = None,
     ) -> None:
-        if label_values not in ("auto", "portable"):
-            raise BrainMRIError(
-                f"label_values '{label_values}' is not one of auto, portable.\nGive --label_values auto."
-            )
         self.cases = cases
         self.regions = regions
         self.convention = cases.found.convention if label_values == "auto" else None

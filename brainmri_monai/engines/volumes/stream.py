@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from brainmri_monai.data.brats.cases import Case, CaseSet, find_volumes
-from brainmri_monai.data.brats.conventions import MODALITIES
-from brainmri_monai.data.brats.volumes import grid_errors, open_volume
+from brainmri_monai.data.brats.conventions import MODALITIES, Convention
+from brainmri_monai.data.brats.reading import brain_doubts
+from brainmri_monai.data.brats.volumes import grid_errors, open_volume, voxel_ml
+from brainmri_monai.engines.config import running_parser
+from brainmri_monai.engines.options import require_values
 from brainmri_monai.engines.patients.patients import reason
 from brainmri_monai.engines.volumes.results import VolumeResults
 from brainmri_monai.errors import BrainMRIError
+
+SMALLEST = 5000  # voxels of a brain: with fewer the deepest level of a network may be a single voxel, with no norm
 
 __all__ = ["VolumeStream", "missing_modalities", "read_sample"]
 
@@ -32,7 +40,8 @@ class VolumeStream(IterableDataset):
         modality_dropout: of the training; where it was 0, the network has seen no case that lacks a modality.
 
     Raises:
-        BrainMRIError: when there is no case, or the results would fall among the data.
+        BrainMRIError: when there is no case, an option has a value that is not allowed, or the results would fall
+            among the data.
     """
 
     def __init__(
@@ -44,6 +53,7 @@ class VolumeStream(IterableDataset):
         allow_missing: bool = False,
         modality_dropout: float = 0.0,
     ) -> None:
+        require_values(running_parser())
         if not str(dataset_dir):
             raise BrainMRIError("nothing to segment.\nGive a case's folder or a data set with --dataset_dir.")
         root, folder = Path(dataset_dir).resolve(), results.folder.resolve()
@@ -77,7 +87,7 @@ class VolumeStream(IterableDataset):
                     self.finished[case.id] = answer
                     continue
                 self.started[case.id] = time.perf_counter()
-                yield read_sample(case, self.transform)
+                yield read_sample(case, self.transform, self.found.convention)
             except Exception as error:  # whatever a reader or a transform raises, the next case is another one
                 self.failed[case.id] = reason(error)
 
@@ -87,8 +97,10 @@ def missing_modalities(case: Case) -> list[str]:
     return [name for name in MODALITIES if name not in case.modalities]
 
 
-def read_sample(case: Case, transform: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
-    """A case → ``id`` and ``image``, as :class:`VolumeStream` has them.
+def read_sample(
+    case: Case, transform: Callable[[dict[str, Any]], dict[str, Any]], convention: Convention | None
+) -> dict[str, Any]:
+    """A case → ``id`` and ``image``, as :class:`VolumeStream` has them; what looks like no brain is told.
 
     Raises:
         BrainMRIError: when the case cannot be read, or holds what a network has no answer to.
@@ -105,16 +117,30 @@ def read_sample(case: Case, transform: Callable[[dict[str, Any]], dict[str, Any]
     sample = transform(sample)
     sample.pop("channels", None)
     sample.pop("case", None)
-    _check(sample["image"], case)
+    channels = dict(zip(MODALITIES, sample["image"], strict=True))
+    _check(channels, case)
+    if convention is None or convention.stripped:
+        ml = voxel_ml(sample["image"].affine)
+        filled = {name: int((channels[name] != 0).sum()) * ml for name in case.modalities}
+        for what, remedy in brain_doubts(filled):
+            print(f"warning: {case.id}: {what}. {remedy}", flush=True)
     return sample
 
 
-def _check(image: Any, case: Case) -> None:
+def _check(channels: Mapping[str, Tensor], case: Case) -> None:
     """Refuse what a network has no answer to, and readers other than ours let pass."""
-    for name, channel in zip(MODALITIES, image, strict=True):
+    for name, channel in channels.items():
         # a channel without variance normalises to 0; the sum of one with a NaN is one
         total = channel.abs().sum()
         if not total.isfinite():
             raise BrainMRIError(f"NaN or infinite values in {name}.\nExport it again, or leave the case out.")
         if total == 0 and name in case.modalities:
             raise BrainMRIError(f"the modality {name} is empty.\nExport it again, or leave the case out.")
+    for one, other in combinations(case.modalities, 2):
+        if torch.equal(channels[one], channels[other]):
+            raise BrainMRIError(f"{one} and {other} hold the same voxels.\nCopy the right file.")
+    brain = max(int((channel != 0).sum()) for channel in channels.values())
+    if brain < SMALLEST:
+        raise BrainMRIError(
+            f"hardly any brain in this case: {brain} voxels are not 0.\nLook at the images, or leave the case out."
+        )
