@@ -1,6 +1,7 @@
 """The slice bundle's workflows on a small set, run as a user runs them."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from PIL import Image
 from torch import nn
 
 from brainmri_monai.data.bundles import config_files, find_bundle
+from brainmri_monai.data.phantom.foreign import FOREIGN, draw_foreign
 from brainmri_monai.engines.launch import launch
 from brainmri_monai.engines.slices.datalists import GROUPS
 from brainmri_monai.errors import BrainMRIError
@@ -421,3 +423,33 @@ def test_exported_network_answers_and_decides_as_the_eager_one(evaluated, monai_
         image = torch.rand(batch, 3, 32, 32, generator=torch.Generator().manual_seed(batch))
         torch.testing.assert_close(exported(image), eager(image), atol=1e-5, rtol=0)
         assert torch.equal(exported.decide(image), eager.decide(image))
+
+
+# the weights that come with it ----------------------------------------------------------------------------------------
+
+
+def test_shipped_weights_refuse_what_is_no_brain_mri(root, tmp_path):
+    random = np.random.default_rng(11)
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for kind in sorted(set(FOREIGN) - {"ct_head"}):  # a known limit
+        for n in range(3):
+            Image.fromarray(draw_foreign(random, kind)).save(pictures / f"{kind} {n}.png")
+    assert (root / "models/model.pt").stat().st_size < 15_000_000
+    found = predict(root, pictures, tmp_path / "found")
+    assert len(found) == 21
+    assert set(found["decision"]) == {"not_brain_mri"}
+
+
+@pytest.mark.skipif("BRAINMRI_DATA" not in os.environ, reason="BRAINMRI_DATA does not name the folder of the real data")
+def test_shipped_weights_know_slices_of_the_public_set(root, tmp_path):
+    real = Path(os.environ["BRAINMRI_DATA"]) / "tumor_slices"
+    pictures = tmp_path / "pictures"
+    for name in CLASSES:
+        (pictures / name).mkdir(parents=True)
+        for file in sorted((real / name).iterdir())[::60]:
+            shutil.copy(file, pictures / name)
+    found = predict(root, pictures, tmp_path / "found")
+    assert len(found) > 90
+    assert np.mean([row.pred == Path(name).parts[0] for name, row in found.iterrows()]) > 0.95
+    assert (found["decision"] == "answered").mean() > 0.95
