@@ -144,7 +144,7 @@ def test_few_attention_figures_are_a_choice(evaluated):
 
 def test_a_cross_validation_shows_each_fold(crossvalidated):
     page = read(write_report(crossvalidated))
-    assert re.search(r"Fold.*0\s+0\.61\s+1\s+0\.71", page.sections["results"])
+    assert re.search(r"Fold 0\s+Fold 1\s+.*0\.61\s+0\.71", page.sections["results"], re.S)
     assert "had not seen them" in page.sections["results"]
 
 
