@@ -231,7 +231,8 @@ def _scan_folders(root: Path) -> PatientSet:
         elif label is None:
             problem(folder, f"the folder {folder.name!r} tells no grade: its name does not end with -g<1..4>", _NAME_IT)
         elif int(label["grade"]) not in GRADES:
-            problem(folder, f"a grade is 1, 2, 3 or 4, the folder {folder.name!r} says {label['grade']}", _NAME_IT)
+            said = f"a grade is 1, 2, 3 or 4, the folder {folder.name!r} says {label['grade']}"
+            problem(folder, f"{said}; patients left out: {len(list_folder(folder))}", _NAME_IT)
         else:
             entries = list_folder(folder)
             if not entries:
@@ -298,7 +299,9 @@ def _image(path: Path) -> tuple[Path, ...]:
     if not kinds and len(folders := _folders(path)) == 1:
         return _image(folders[0])  # as exported: patient/study/series
     if not kinds:
-        found = ", ".join(repr(entry.name) for entry in list_folder(path)[:3]) or "an empty folder"
+        found = ", ".join(repr(entry.name) for entry in list_folder(path)[:3])
+        if not found:
+            raise ImageError(path, "the folder of a patient is empty", "Fill or remove it.")
         raise ImageError(path, f"a patient without slices: found {found}", _ONE_SOURCE)
     if len(kinds) > 1 or len(volumes) > 1:
         raise ImageError(path, f"a patient has one kind of image, found {' and '.join(kinds)}", _ONE_SOURCE)

@@ -170,4 +170,5 @@ class TrainingRecord:
             why = f" (no better {self.metric} for {self.patience} epochs)" if self.stopped_early else ""
             best = f"best epoch {self.best['epoch']:.0f}, validation {self.metric} {self.best['value']:.4f}"
             kept = "the last is kept" if self.metric == "epoch" else best
-            print(f"trained {trainer.state.epoch} epochs{why}; {kept}: {self.run.best}")
+            epochs = f"{trainer.state.epoch} epoch{'s' if trainer.state.epoch > 1 else ''}"
+            print(f"trained {epochs}{why}; {kept}: {self.run.best}")

@@ -98,7 +98,8 @@ def test_a_grade_that_does_not_exist_is_a_problem(tmp_path, grade):
     touch(tmp_path, "a-g2/p/1.jpg", f"a-g{grade}/q/1.jpg")
     found = find_patients(tmp_path)
     assert [patient.id for patient in found.patients] == ["p"]
-    assert only_problem(found).what == f"a grade is 1, 2, 3 or 4, the folder 'a-g{grade}' says {grade}"
+    what = f"a grade is 1, 2, 3 or 4, the folder 'a-g{grade}' says {grade}; patients left out: 1"
+    assert only_problem(found).what == what
 
 
 def test_a_patient_without_slices_is_a_problem(tmp_path):
@@ -107,6 +108,7 @@ def test_a_patient_without_slices_is_a_problem(tmp_path):
     problems = find_patients(tmp_path).problems
     assert [(problem.patient, problem.where) for problem in problems] == [("q", "a-g2/q"), ("r", "a-g2/r")]
     assert problems[0].what == "a patient without slices: found 'readme.txt'"
+    assert problems[1].what == "the folder of a patient is empty"
 
 
 def test_mixed_images_are_a_problem(tmp_path):
