@@ -11,25 +11,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
+from outcomes import assert_told, read
 from PIL import Image
 
 BUNDLE = "brain_tumor_mil_classification"
 PARTS = ("training", "validation", "test")
-
-
-def read(path: Path):
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def assert_told(result: tuple[int, str, str], *said: str) -> None:
-    """Exit code 2, and an error of at most three lines that holds these words."""
-    code, _, err = result
-    assert code == 2, err
-    assert "Traceback" not in err
-    message = err[err.index("error: ") :]
-    assert len(message.splitlines()) <= 3, message
-    for words in said:
-        assert words in message
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """What a user can get wrong with single slices: told in three lines, or reported and left out; never a traceback."""
 
-import json
 import shutil
 import struct
 import zlib
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from outcomes import assert_told, read
 from PIL import Image
 
 from brainmri_monai.metrics.table import read_table
@@ -16,21 +16,6 @@ BUNDLE = "brain_tumor_slice_classification"
 PARTS = ("training", "validation", "test")
 
 pytestmark = pytest.mark.usefixtures("no_slice_report")
-
-
-def read(path: Path):
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def assert_told(result: tuple[int, str, str], *said: str) -> None:
-    """Exit code 2, and an error of at most three lines that holds these words."""
-    code, _, err = result
-    assert code == 2, err
-    assert "Traceback" not in err
-    message = err[err.index("error: ") :]
-    assert len(message.splitlines()) <= 3, message
-    for words in said:
-        assert words in message
 
 
 @pytest.fixture

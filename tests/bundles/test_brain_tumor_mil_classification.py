@@ -13,6 +13,7 @@ import pytest
 import torch
 from monai.bundle import ConfigParser, ConfigWorkflow, load_bundle_config, verify_net_in_out
 from monai.data import load_net_with_metadata
+from outcomes import read
 from PIL import Image
 from sklearn.metrics import balanced_accuracy_score
 
@@ -27,10 +28,6 @@ SEED_FIGURES = [
     f"{curve}_{task}.png" for curve in ("roc", "pr", "cm") for task in ("type", "grade_teacher_forced", "grade_end2end")
 ]
 PARTS = ("training", "validation", "test")
-
-
-def read(path: Path):
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")

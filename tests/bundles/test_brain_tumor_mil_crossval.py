@@ -1,10 +1,10 @@
 """Cross-validations of the bundle for patients, and comparisons of its runs, on a small cohort."""
 
-import json
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from outcomes import read
 
 from brainmri_monai.report.compare import compare
 from brainmri_monai.report.crossval import cross_validate
@@ -12,10 +12,6 @@ from brainmri_monai.report.reading import read_run
 
 BUNDLE = "brain_tumor_mil_classification"
 TINY = {"image_size": 32, "bag_size": 3, "epochs": 1}
-
-
-def read(path: Path):
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")

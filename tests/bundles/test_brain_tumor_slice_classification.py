@@ -11,6 +11,7 @@ import pytest
 import torch
 from monai.bundle import ConfigParser, ConfigWorkflow, verify_net_in_out
 from monai.data import load_net_with_metadata
+from outcomes import read
 from PIL import Image
 from torch import nn
 
@@ -28,10 +29,6 @@ CLASSES = ["glioma", "meningioma", "notumor", "pituitary"]
 PARTS = ("training", "validation", "test")
 NETWORKS = ("train", "alexnet128", "vgg16", "vgg16_frozen", "vit", "cnn256", "densenet121", "efficientnet", "resnet18")
 SEEDS = ("seed_cnn", "seed_alexnet", "seed_vgg16", "seed_vit")
-
-
-def read(path: Path):
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")

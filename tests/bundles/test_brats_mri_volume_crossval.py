@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from outcomes import read
 
 from brainmri_monai.engines import VolumeScores
 from brainmri_monai.report.compare import compare
@@ -22,10 +23,6 @@ TINY = {
     "network_def#body#strides": [2],
     "lr": 0.01,
 }
-
-
-def read(path: Path):
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def table_of(folder: Path) -> pd.DataFrame:

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 from monai.bundle import ConfigParser, ConfigWorkflow, verify_net_in_out
-from toy_volumes import SHAPE, TOY, dice, draw_case, labels_of, read, table_of, truth, write_case, write_toy
+from outcomes import read
+from toy_volumes import SHAPE, TOY, dice, draw_case, labels_of, table_of, truth, write_case, write_toy
 
 from brainmri_monai.data.brats.datalist import CaseList
 from brainmri_monai.data.bundles import config_files

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from outcomes import read
 from PIL import Image
 
 from brainmri_monai.data.brats.conventions import find_convention
@@ -35,10 +36,6 @@ TINY = {
     "network_def#body#strides": [2],
     "lr": 0.01,
 }
-
-
-def read(path: Path):
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def train(dataset_dir: Path, output_dir: Path, **options) -> Path:

@@ -1,6 +1,5 @@
 """Two processes make the same run, and the same test, as one."""
 
-import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from outcomes import read
 
 from brainmri_monai.data.bundles import config_files
 from brainmri_monai.engines.launch import command_line
@@ -24,10 +24,6 @@ WHOLE = {
     "lr": 0.05,
     "precision": "float32",
 }
-
-
-def read(path: Path):
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")

@@ -11,16 +11,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from outcomes import read
 
 from brainmri_monai.errors import BrainMRIError
 
 pytestmark = pytest.mark.usefixtures("no_report")
 
 EPOCHS = 12
-
-
-def read(path: Path):
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def history(run: Path) -> list[dict]:
@@ -144,7 +141,7 @@ def test_run_resumes_from_its_own_folder(cohort, brainmri, launch_training, tmp_
 
 
 def test_run_that_stopped_early_stays_so(cohort, launch_training, tmp_path, capsys):
-    options = {"epochs": 9, "patience": 1, "lr": 0.0}
+    options = {"epochs": 9, "patience": 1, "lr": 1e-30}
     run = launch_training(cohort, tmp_path, **options)
     assert len(history(run)) == 2
     assert "no better loss for 1 epochs" in capsys.readouterr().out

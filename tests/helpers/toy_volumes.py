@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import nibabel as nib
@@ -19,10 +18,6 @@ LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 SHAPE = (34, 40, 30)
 TOY = {"_target_": "torch.nn.Conv3d", "in_channels": 4, "out_channels": 3, "kernel_size": 1}
 """A network that looks at one voxel: TC is where T2 is bright, WT where FLAIR is, ET where T1c is."""
-
-
-def read(path: Path):
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def distances(shape=SHAPE, affine=LPS) -> np.ndarray:

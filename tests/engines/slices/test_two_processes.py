@@ -1,6 +1,5 @@
 """Two processes make the same run on slices, and the same test, as one."""
 
-import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from outcomes import read
 
 from brainmri_monai.data.bundles import config_files, find_bundle
 from brainmri_monai.engines.launch import command_line
@@ -21,10 +21,6 @@ WHOLE = {
     "warmup_epochs": 0,
     "precision": "float32",
 }
-
-
-def read(path: Path):
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
