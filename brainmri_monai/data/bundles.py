@@ -112,6 +112,9 @@ def check_options(files: Sequence[Path], options: Mapping[str, Any]) -> None:
         name = option.replace("::", "#")  # which stands there as one key in an override, or in the sections
         if option in RUNNER_OPTIONS or name in merged or _has(merged, name.split("#")):
             continue
+        fast = files[0].with_name("fast.json")
+        if files[0].name == "inference.json" and fast.is_file() and _has(_read(fast), name.split("#")):
+            raise BrainMRIError(f"--{option} is not for inference with --portable.\nLeave out one of the two.")
         near = difflib.get_close_matches(option, known, n=1, cutoff=0.5)
         names = [key for key in known if _is_option(merged, key)]
         raise BrainMRIError(

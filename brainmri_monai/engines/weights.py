@@ -67,9 +67,15 @@ def load_network(network: Network, path: str | Path) -> Network:
     """Load a state dict into a network.
 
     Raises:
-        BrainMRIError: when the file is no checkpoint, or one of another architecture; names the first difference.
+        BrainMRIError: when the file is no checkpoint, that of a training, or one of another architecture; names the
+            first difference.
     """
     state = load_weights(path)
+    if "optimizer" in state:
+        raise BrainMRIError(
+            f"{path} is what a training goes on from.\n"
+            f"Give the weights that lie beside it, {Path(path).with_name('model.pt')}."
+        )
     ours = network.state_dict()
     differing = _difference(state, ours, sorted(ours.keys() | state.keys()))
     if differing:

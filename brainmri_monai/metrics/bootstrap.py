@@ -27,8 +27,8 @@ def bootstrap(
         seed: of the drawing.
 
     Returns:
-        name → ``value``, ``low``, ``high``; ``None`` where undefined. Draws in which a value is undefined do not count
-        towards its interval.
+        name → ``value``, ``low``, ``high``; ``None`` where undefined, as the interval of one patient is. Draws in which
+        a value is undefined do not count towards its interval.
     """
     value = statistics(np.arange(patients))
     low, high = _interval(_draw(statistics, patients, resamples, seed), value)
@@ -48,7 +48,7 @@ def paired_bootstrap(
 
     Returns:
         name → ``value``, ``low``, ``high``, ``p``: twice the share of draws on the other side of 0, at least
-        2 / (resamples + 1). ``None`` where undefined.
+        2 / (resamples + 1). ``None`` where undefined, as all but the value of one patient is.
     """
 
     def difference(chosen: NDArray) -> dict[str, float]:
@@ -72,11 +72,13 @@ def note_of_few(count: int, one: str = "patient", many: str = "patients") -> lis
     if count >= FEW:
         return []
     if count == 1:
-        return [f"one {one} alone: the intervals say nothing"]
+        return [f"one {one} alone: there are no intervals"]
     return [f"{count} {many} are few: the intervals are rough, and rather too narrow"]
 
 
 def _draw(statistics: Statistics, patients: int, resamples: int, seed: int) -> dict[str, NDArray]:
+    if patients == 1:  # all draws are the same, and tell nothing
+        return {name: np.array([np.nan]) for name in statistics(np.zeros(1, dtype=int))}
     random = np.random.default_rng(seed)
     draws = [statistics(random.integers(patients, size=patients)) for _ in range(resamples)]
     return {name: np.array([draw[name] for draw in draws]) for name in draws[0]}

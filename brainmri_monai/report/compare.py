@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
@@ -130,5 +129,6 @@ def _table(comparison: dict[str, Any]) -> str:
 
 
 def _interval(entry: dict[str, float | None]) -> str:
-    value, low, high = (np.nan if entry[key] is None else entry[key] for key in ("value", "low", "high"))
-    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+    if entry["value"] is None:
+        return "undefined"
+    return f"{entry['value']:.3f}" + (f" [{entry['low']:.3f}, {entry['high']:.3f}]" if entry["low"] is not None else "")

@@ -149,6 +149,8 @@ class LoadPatchd(RandomizableTransform, LoadCased):
         tumour: share of patches around a voxel of tumour; the tissue is drawn first, so that a small one counts as much
             as a large one. The others lie anywhere in the brain's box.
         spacing: side of a voxel in mm.
+        divisible: voxels of the patch along a side that become one at the deepest level of the network; its norms need
+            more than one voxel there.
     """
 
     KEPT = 1000  # voxels of each tissue that a patch may lie around; more would cost memory and add nothing
@@ -161,11 +163,15 @@ class LoadPatchd(RandomizableTransform, LoadCased):
         size: Sequence[int],
         tumour: float = 0.67,
         spacing: float = 1.0,
+        divisible: int = 8,
     ) -> None:
         LoadCased.__init__(self, keys, store, convention, spacing)
         RandomizableTransform.__init__(self)
-        if any(n < 16 for n in size):
-            raise BrainMRIError(f"the patch {tuple(size)} is too small.\nGive --patch_size with sides from 16 voxels.")
+        if min(size) < divisible or max(size) < 2 * divisible:
+            raise BrainMRIError(
+                f"the patch {tuple(size)} is too small for this network.\n"
+                f"Give --patch_size with sides from {divisible} voxels, one of them from {2 * divisible}."
+            )
         self.size = tuple(size)
         self.tumour = tumour
         self.centres: dict[str, list[np.ndarray]] = {}  # id of a case → N 3 of each tissue

@@ -240,6 +240,7 @@ def test_monais_runner_is_told_of_a_value_before_any_case(volume_bundle, toy, tm
         (["--roi_size", "[96,96]"], "three sides"),
         (["--ensemble", "a/model.pt"], "expected a list of checkpoints"),
         (["--regions", "['TC','WT','XX']"], "unknown region 'XX'"),
+        (["--portable", "--flips"], "--flips is not for inference with --portable"),
         (["--convention", "bratsgoat"], "did you mean 'brats-goat'?"),
     ],
 )

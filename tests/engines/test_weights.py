@@ -37,6 +37,11 @@ def test_saved_weights_load_again(tmp_path):
     assert os.listdir(tmp_path) == ["model.pt"]
 
 
+def test_the_checkpoint_of_a_training_is_told_from_weights(tmp_path):
+    save({"network": network().state_dict(), "optimizer": {}}, tmp_path / "last.pt")
+    assert "model.pt" in message(lambda path: load_network(network(), path), tmp_path / "last.pt")
+
+
 class Code:
     """Runs a command when it is unpickled."""
 

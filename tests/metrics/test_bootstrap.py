@@ -54,6 +54,12 @@ def test_a_value_that_is_undefined_throughout_is_none():
     assert paired_bootstrap(undefined, undefined, 3, 20)["auc"] == {"value": None, "low": None, "high": None, "p": None}
 
 
+def test_one_patient_has_no_interval():
+    one, other = mean_of(np.array([0.75])), mean_of(np.array([0.25]))
+    assert bootstrap(one, 1, 20)["mean"] == {"value": 0.75, "low": None, "high": None}
+    assert paired_bootstrap(one, other, 1, 20)["mean"] == {"value": -0.5, "low": None, "high": None, "p": None}
+
+
 def test_a_run_does_not_differ_from_itself():
     statistic = mean_of(np.random.default_rng(0).normal(size=30))
     assert paired_bootstrap(statistic, statistic, 30, 200)["mean"] == {"value": 0, "low": 0, "high": 0, "p": 1}

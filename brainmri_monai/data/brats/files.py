@@ -121,7 +121,11 @@ class _Walk:
             yield Volume(self.root.name, self.root.parent, self.root)
 
     def _walk(self, folder: Path) -> Iterator[Volume]:
-        for entry in list_folder(folder):
+        entries = list_folder(folder)
+        if not entries and folder != self.root:
+            where = relative(folder, self.root)
+            self.problems.append(Problem("warning", where, "the folder is empty", "Copy the files of a case there."))
+        for entry in entries:
             if entry.is_dir() and is_nifti(entry):  # some copies hold folders called <case>_flair.nii
                 files = [file for file in list_folder(entry) if is_nifti(file)]
                 if len(files) == 1:

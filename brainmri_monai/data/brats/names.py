@@ -11,18 +11,18 @@ __all__ = ["LABEL", "ROLES", "CaseId", "FileName", "conventions_of", "parse_case
 
 LABEL = "label"
 
+_SECOND_CHOICE = ("automated_approx_segm", "glistrboost")  # a person's label map is there as well for some patients
 _WORDS = {
     "t1c": ("t1ce", "t1c", "t1gd"),
     "t1": ("t1", "t1n", "t1w"),
     "t2": ("t2", "t2w"),
     "flair": ("flair", "t2f"),
-    LABEL: ("seg", "segm", "tumor_segmentation", "automated_approx_segm", "gtv"),
+    LABEL: ("seg", "segm", "tumor_segmentation", "gtv", "glistrboost_manuallycorrected", *_SECOND_CHOICE),
 }
 ROLES = {word: role for role, words in _WORDS.items() for word in words}
 """Word in a file's name → modality, or "label"."""
 
 _SINCE_2023 = ("t1n", "t2w", "t2f")
-_SECOND_CHOICE = ("automated_approx_segm",)  # a person's label map is there as well for some patients
 _FILE = re.compile(
     rf"((?P<case>.+?)[-_])?(?P<word>{'|'.join(sorted(ROLES, key=len, reverse=True))})(?P<bias>_bias)?", re.IGNORECASE
 )

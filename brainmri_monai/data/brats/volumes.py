@@ -33,6 +33,8 @@ __all__ = [
 TOLERANCE_MM = 0.1
 """How far apart two files may put a voxel: programs round the affine on the way, and a voxel is 1 mm."""
 
+_WHOLE = 1e-3  # by which programs that compute with floats miss a whole label value
+
 _ONE_VOLUME = "Save one volume a file, without a time axis."
 _ONE_GRID = "Bring all files of the case to one grid: register and resample them to one of them."
 
@@ -134,10 +136,11 @@ def label_voxels(
     Raises:
         ImageError: when it cannot be read, or holds values that are not whole, or are not the convention's.
     """
-    label = read_voxels(file, header).reshape(header.shape[:3])
-    check_finite(file, label)
-    found = np.unique(label[label != 0])  # few voxels have a label: far quicker than to sort them all
-    strange = found[(found != np.round(found)) | (found < 0) | (found > 255)]
+    stored = read_voxels(file, header).reshape(header.shape[:3])
+    check_finite(file, stored)
+    found = np.unique(stored[stored != 0])  # few voxels have a label: far quicker than to sort them all
+    whole = np.round(found)
+    strange = found[(np.abs(found - whole) > _WHOLE) | (whole < 0) | (whole > 255)]
     if strange.size:
         examples = ", ".join(f"{value:g}" for value in strange[:3]) + (", ..." if strange.size > 3 else "")
         raise ImageError(
@@ -145,14 +148,14 @@ def label_voxels(
             f"expected whole label values from 0 to 255, found {examples}",
             "Save the label map as uint8; resample labels by nearest neighbour alone.",
         )
-    values = tuple(found.astype(int).tolist())
+    values = tuple(sorted({*whole.astype(int).tolist()} - {0}))
     if convention is not None and not convention.allows(values):
         raise ImageError(
             file,
             f"expected the label values of {convention}, found {', '.join(map(str, values))}",
             "Name the convention of these labels with --convention, or correct the label map.",
         )
-    return label.astype(np.uint8, copy=False), values
+    return (stored if stored.dtype == np.uint8 else np.round(stored).astype(np.uint8)), values
 
 
 def grid_errors(headers: Mapping[Path, Nifti1Image]) -> Iterator[ImageError]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -12,12 +13,15 @@ from brainmri_monai.engines.distributed import gather
 from brainmri_monai.engines.patients.patients import reason
 from brainmri_monai.engines.volumes.labelled import LabelledVolumes
 from brainmri_monai.engines.volumes.prediction import Segmentation, VolumePrediction
-from brainmri_monai.metrics.cleanup import best_minimum, measure_components
+from brainmri_monai.metrics.calibration import TEMPERATURES
+from brainmri_monai.metrics.cleanup import MINIMA, best_minimum, measure_components
 from brainmri_monai.metrics.reliability import count_undecided, temperature_of
 from brainmri_monai.networks.region_network import RegionNetwork
 from brainmri_monai.transforms.volumes import region_masks
 
-__all__ = ["VolumeCalibration"]
+__all__ = ["VolumeCalibration", "doubts_of_fit"]
+
+FEW = 5  # validation cases, below which what is fitted on them is rough
 
 
 class VolumeCalibration:
@@ -85,3 +89,21 @@ class VolumeCalibration:
         self.network.temperature.copy_(torch.tensor(temperatures))
         self.network.minimum_ml.copy_(torch.tensor(minima))
         return len(seen)
+
+
+def doubts_of_fit(temperature: Mapping[str, float], minimum_ml: Mapping[str, float], cases: int) -> list[str]:
+    """What is to be said of numbers that were fitted on so many cases; nothing where they can be trusted.
+
+    Args:
+        temperature, minimum_ml: of each region.
+        cases: of the validation.
+    """
+    low, high = TEMPERATURES
+    ends = [
+        f"the temperature of {name}, {t:.2g}" for name, t in temperature.items() if not 1.01 * low < t < high * 0.99
+    ]
+    ends += [f"the minimum volume of {name}, {ml:g} ml" for name, ml in minimum_ml.items() if ml >= MINIMA[-1]]
+    notes = [f"{end}, lies at the end of what is searched: look at the validation cases" for end in ends]
+    if cases < FEW:
+        notes.append(f"temperatures and minimum volumes were fitted on {cases} validation cases, which are few")
+    return notes

@@ -15,7 +15,7 @@ from monai.engines import Evaluator
 from brainmri_monai.data.brats.datalist import CaseList
 from brainmri_monai.engines.distributed import is_main_process
 from brainmri_monai.engines.run_folder import RunFolder
-from brainmri_monai.engines.volumes.calibration import VolumeCalibration
+from brainmri_monai.engines.volumes.calibration import VolumeCalibration, doubts_of_fit
 from brainmri_monai.engines.volumes.scores import VolumeScores
 from brainmri_monai.engines.weights import save
 from brainmri_monai.errors import BrainMRIError
@@ -125,14 +125,17 @@ class VolumeEvaluation:
         """
         regions, network = self.datalist.types, self.calibration.network
         found = describe_cases(table, regions, failed, self.resamples, self.seed)
+        temperature = dict(zip(regions, network.temperature.tolist(), strict=True))
+        minimum_ml = dict(zip(regions, [round(ml, 6) for ml in network.minimum_ml.tolist()], strict=True))
+        doubts = [] if self.external else doubts_of_fit(temperature, minimum_ml, self.fitted_on)
         return found | {
             "external": self.external,
             "convention": self.datalist.layout,
-            "notes": found["notes"] + self.datalist.split["notes"],
+            "notes": found["notes"] + doubts + self.datalist.split["notes"],
             "calibration": {
                 "fitted_on": self.fitted_on,
-                "temperature": dict(zip(regions, network.temperature.tolist(), strict=True)),
-                "minimum_ml": dict(zip(regions, [round(ml, 6) for ml in network.minimum_ml.tolist()], strict=True)),
+                "temperature": temperature,
+                "minimum_ml": minimum_ml,
                 "ece": cohort_error(bins, list(table["patient"]), regions, self.resamples, self.seed),
                 "bins": {region: describe_bins(bins[:, r].sum(axis=0)) for r, region in enumerate(regions)},
             },

@@ -34,7 +34,8 @@ def plot_comparison(comparison: Mapping[str, Any], path: str | Path) -> None:
                 if not entry or entry.get("value") is None:
                     continue
                 y = row + (run - (len(runs) - 1) / 2) * lane
-                axes.hlines(y, entry["low"], entry["high"], color=looks[run]["color"], linewidth=1.6)
+                if entry["low"] is not None:
+                    axes.hlines(y, entry["low"], entry["high"], color=looks[run]["color"], linewidth=1.6)
                 (dot,) = axes.plot(entry["value"], y, markersize=6, linestyle="none", **looks[run])
                 handles.setdefault(run, dot)
     differences.axvline(0, color=style.INK, linewidth=1)

@@ -80,6 +80,18 @@ def test_images_and_labels_of_a_case_may_lie_apart_and_a_label_drawn_by_hand_goe
     assert find_volumes(tmp_path).cases[0].label == by_hand
 
 
+def test_label_maps_of_tcga_that_a_person_corrected_go_before_those_of_a_program(tmp_path, write_case):
+    folder = write_case(tmp_path / "TCGA-02-0006_1996.08.23", (1, 2, 4))
+    automatic = folder / f"{folder.name}_GlistrBoost.nii.gz"
+    (folder / f"{folder.name}_seg.nii.gz").rename(automatic)
+    assert find_volumes(tmp_path).cases[0].label == automatic
+    corrected = automatic.with_name(f"{folder.name}_GlistrBoost_ManuallyCorrected.nii.gz")
+    corrected.write_bytes(automatic.read_bytes())
+    found = find_volumes(tmp_path)
+    (case,) = found.cases
+    assert (case.label, found.convention.name, found.problems) == (corrected, "brats-tcga", [])
+
+
 def test_images_as_scanned_go_before_those_without_bias_field_which_do_where_they_are_alone(tmp_path, write_case):
     folder = write_case(tmp_path / "UCSF-PDGM-0004_nifti", (1, 2, 4), "ucsf")
     for file in folder.iterdir():

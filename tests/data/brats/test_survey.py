@@ -116,6 +116,11 @@ def test_all_problems_are_found_in_one_pass(root, save):
     assert survey_volumes(root).exit_code == 1
 
 
+def test_a_folder_without_files_is_a_warning(root):
+    (root / "BraTS20_Training_999").mkdir()
+    assert problems(root, "warning") == [("BraTS20_Training_999", "the folder is empty")]
+
+
 def test_one_file_copied_as_two_modalities_is_an_error(root):
     (root / FIRST / f"{FIRST}_t1.nii.gz").write_bytes((root / FIRST / f"{FIRST}_t1ce.nii.gz").read_bytes())
     assert problems(root) == [(FIRST, "t1c and t1 hold the same voxels")]

@@ -203,6 +203,15 @@ def test_labels_of_whole_floats_become_bytes(folder, save):
     np.testing.assert_array_equal(label, expected)
 
 
+def test_labels_that_miss_a_whole_number_by_rounding_are_whole(folder, save):
+    expected = voxels(folder, "seg")
+    save(folder / f"{NAME}_seg.nii.gz", expected * (1 - 1e-5) + 1e-7)
+    convention = find_convention("brats2020")
+    np.testing.assert_array_equal(read_label(the_case(folder), convention), expected)
+    save(folder / f"{NAME}_seg.nii.gz", expected * 1.002)
+    assert "found 1.002, 2.004, 4.008" in refused(read_label, the_case(folder), convention)[0]
+
+
 @pytest.mark.parametrize(("value", "found"), [(0.5, "0.5, 1, 2"), (-1, "-1"), (np.nan, "NaN"), (1000, "1000")])
 def test_labels_that_are_no_labels_are_refused(folder, save, value, found):
     label = voxels(folder, "seg").astype(np.float32)
