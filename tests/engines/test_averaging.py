@@ -41,3 +41,11 @@ def test_whole_numbers_are_copied():
     network(torch.rand(4, 2))
     average(step(1000))
     assert average.network.num_batches_tracked == 1
+
+
+def test_an_infinite_limit_stays_infinite():
+    network = linear(0.0)
+    network.register_buffer("limit", torch.tensor(float("inf")))
+    average = WeightAverage(network, decay=0.9)
+    average(step(1000))
+    assert average.network.limit == float("inf")
