@@ -115,7 +115,7 @@ def _log_answers(folder: Path, answers: Answers, types: list[str]) -> None:
             for c, name in enumerate(types if task == "type" else GRADES):
                 if (labels == c).any():
                     writer.add_pr_curve(f"{task}/{name}", labels == c, probabilities[:, c])
-        for picture in sorted((folder / "figures/attention").glob("*.png")):
+        for picture in sorted((folder / "figures/attention").glob("[!.]*.png")):
             with Image.open(picture) as image:
                 writer.add_image(f"attention/{picture.stem}", np.asarray(image.convert("RGB")), dataformats="HWC")
 

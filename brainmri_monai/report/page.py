@@ -131,7 +131,7 @@ def _figures(files: RunFiles) -> dict[str, Picture]:
     kinds = {"roc": "ROC curves", "pr": "Precision-recall curves", "cm": "Confusion matrix"}
     measures = {"roc": ("roc_auc_macro", "macro AUC"), "pr": ("average_precision_macro", "macro average precision")}
     pictures = {}
-    for path in sorted((files.folder / "figures").glob("*.png")):
+    for path in sorted((files.folder / "figures").glob("[!.]*.png")):
         kind, _, task = path.stem.partition("_")
         alt = f"{kinds.get(kind, kind.capitalize())}, {_task_name(task)}" if task else path.stem.capitalize()
         if kind in measures and task in tasks and "folds" not in files.metrics:  # their curves pool what is averaged

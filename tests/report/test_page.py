@@ -142,6 +142,11 @@ def test_few_attention_figures_are_a_choice(evaluated):
     assert "4 more cases" in page.sections["attention"]
 
 
+def test_what_an_interrupted_drawing_left_is_no_figure(evaluated):
+    (evaluated / "figures/.half.png").write_bytes(b"")
+    assert "Results" in write_report(evaluated).read_text(encoding="utf-8")
+
+
 def test_a_cross_validation_shows_each_fold(crossvalidated):
     page = read(write_report(crossvalidated))
     assert re.search(r"Fold 0\s+Fold 1\s+.*0\.61\s+0\.71", page.sections["results"], re.S)
