@@ -40,7 +40,7 @@ class WeightAverage:
         decay = min(self.decay, (1 + engine.state.iteration) / (10 + engine.state.iteration))
         pairs = zip(self.network.state_dict().values(), self.trained.state_dict().values(), strict=True)
         for average, current in pairs:
-            if average.is_floating_point() and current.isfinite().all():  # a limit that is not fitted is infinite
-                average.lerp_(current, 1 - decay)
+            if average.is_floating_point():  # lerp_ would make NaN of a limit that is not fitted, which is infinite
+                average.mul_(decay).add_(current, alpha=1 - decay)
             else:
                 average.copy_(current)

@@ -21,7 +21,8 @@ def require_values(parser: ConfigParser) -> None:
 
 
 def require_device(device: str | torch.device) -> torch.device:
-    """
+    """The device of this name.
+
     Raises:
         BrainMRIError: when this machine has no such device.
     """

@@ -188,7 +188,8 @@ def test_evaluating_again_gives_the_same(evaluated, evaluate_slices, tmp_path, n
 
 def test_a_second_training_reads_nothing_anew(trained, slice_set, train_slices, tmp_path, monkeypatch, no_slice_report):
     monkeypatch.setattr("brainmri_monai.engines.slices.reading.usable_slices", None)
-    train_slices(slice_set, tmp_path / "run", cache_dir=str(trained / "cache"))
+    run = train_slices(slice_set, tmp_path / "run", cache_dir=str(trained / "cache"))
+    assert read(run / "datalist.json")["digest"] == read(trained / "datalist.json")["digest"]
 
 
 @pytest.mark.usefixtures("no_slice_report")

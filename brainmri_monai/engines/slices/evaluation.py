@@ -96,9 +96,9 @@ class SliceEvaluation:
         (network,) = self.networks
         with torch.no_grad():
             device = network.temperature.device
-            seen = [(batch["id"], network.detector.describe(batch["image"].to(device))) for batch in self.familiar]
-            groups = torch.tensor([self.group_of[name] for names, _ in seen for name in names])
-            network.detector.fit(torch.cat([statistics for _, statistics in seen]), groups, self.foreign)
+            batches = [(batch["id"], network.detector.describe(batch["image"].to(device))) for batch in self.familiar]
+            groups = torch.tensor([self.group_of[name] for names, _ in batches for name in names], device=device)
+            network.detector.fit(torch.cat([statistics for _, statistics in batches]), groups, self.foreign)
             self.calibrator.run()
             seen = self.collect.predictions
             labels = np.array([answer.label for answer in seen])

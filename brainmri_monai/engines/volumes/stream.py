@@ -22,9 +22,9 @@ from brainmri_monai.engines.patients.patients import reason
 from brainmri_monai.engines.volumes.results import VolumeResults
 from brainmri_monai.errors import BrainMRIError
 
-SMALLEST = 5000  # voxels of a brain: with fewer the deepest level of a network may be a single voxel, with no norm
-
 __all__ = ["VolumeStream", "missing_modalities", "read_sample"]
+
+SMALLEST = 5000  # voxels of a brain: with fewer the deepest level of a network may be a single voxel, with no norm
 
 
 class VolumeStream(IterableDataset):
