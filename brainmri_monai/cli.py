@@ -129,6 +129,8 @@ def _ls(arguments: argparse.Namespace) -> None:
 def _run(arguments: argparse.Namespace) -> None:
     from brainmri_monai.data import bundles
 
+    if arguments.processes < 1:
+        raise BrainMRIError(f"--processes is {arguments.processes}, and has to be 1 or more.\nLeave it out for one.")
     root = bundles.find_bundle(arguments.bundle)
     options = bundles.absolute(_options(arguments.rest))
     if arguments.workflow == "export":

@@ -42,6 +42,7 @@ def data(cohort, tmp_path) -> Path:
     ("words", "said"),
     [
         (["training", "--epoch", "3"], "unknown option --epoch; did you mean --epochs?"),
+        (["training", "--processes", "0"], "--processes is 0, and has to be 1 or more"),
         (["training", "--batchsize", "3"], "did you mean --batch_size?"),
         (["evaluate", "--mc_sample", "3"], "did you mean --mc_samples?"),
         (["inference", "--data_dir", "x"], "did you mean --dataset_dir?"),
