@@ -157,6 +157,17 @@ class RunFolder:
             more = f" (and {len(changed) - 1} more options)" if len(changed) > 1 else ""
             raise self._other_run(f"a run with {key} = {_short(old)}, and now it is {_short(new)}{more}")
 
+    def require_same_input(self) -> None:
+        """
+        Raises:
+            BrainMRIError: when an evaluation would prepare images otherwise than the network was trained on them.
+        """
+        trained = self.record.get("options", {})
+        for name in ("image_size", "spacing"):
+            now = self.parser.get(name)
+            if name in trained and now != trained[name]:
+                raise BrainMRIError(f"the run was trained with {name} {trained[name]}, not {now}.\nLeave out --{name}.")
+
     def require_same_data(self, before: Datalist, how: Mapping[str, Any], digest: str) -> None:
         """
         Args:

@@ -186,6 +186,13 @@ def test_evaluating_again_gives_the_same(evaluated, evaluate_slices, tmp_path, n
     assert again["decisions"] == before["decisions"]
 
 
+def test_evaluating_at_another_size_is_refused(evaluated, evaluate_slices):
+    before = (evaluated / "models/model.pt").read_bytes()
+    with pytest.raises(BrainMRIError, match="the run was trained with image_size"):
+        evaluate_slices(evaluated, image_size=48)
+    assert (evaluated / "models/model.pt").read_bytes() == before
+
+
 def test_a_second_training_reads_nothing_anew(trained, slice_set, train_slices, tmp_path, monkeypatch, no_slice_report):
     monkeypatch.setattr("brainmri_monai.engines.slices.reading.usable_slices", None)
     run = train_slices(slice_set, tmp_path / "run", cache_dir=str(trained / "cache"))

@@ -116,6 +116,7 @@ def tested_slices(run: RunFolder, dataset_dir: str | Path, store: ArrayStore, si
         BrainMRIError: when the data have changed, or the other data set holds a slice that the run was trained on, or a
             class that it does not know.
     """
+    run.require_same_input()
     datalist = SliceList.load(run.path / "datalist.json")
     with main_process_first():
         found = find_slices(str(dataset_dir) or datalist.root)

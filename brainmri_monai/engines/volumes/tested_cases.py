@@ -31,6 +31,7 @@ def tested_cases(run: RunFolder, dataset_dir: str | Path, convention: str | None
         BrainMRIError: when the run's own data have changed, or another data set has no labels or holds a patient or an
             image that the run was trained on.
     """
+    run.require_same_input()
     datalist = CaseList.load(run.path / "datalist.json")
     with main_process_first():
         if not str(dataset_dir):
