@@ -139,7 +139,7 @@ def _run(arguments: argparse.Namespace) -> None:
     files = bundles.config_files(
         root, arguments.workflow, arguments.config, portable=arguments.portable, processes=arguments.processes
     )
-    bundles.check_options(files, options)
+    bundles.check_options(files, options, arguments.workflow)
     options = {"bundle_root": str(root), **options}
 
     from brainmri_monai.engines.launch import command_line, launch

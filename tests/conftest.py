@@ -33,10 +33,15 @@ TINY_TEST = {"mc_samples": 2, "bootstrap": 20}
 
 
 def draw_slices(random: np.random.Generator, kind: int, grade: int, count: int = 5, side: int = 40) -> np.ndarray:
-    """A noisy head with a spot whose colour tells the type and whose size tells the grade; N H W 3, not square."""
+    """A noisy head with a spot whose colour tells the type and whose size tells the grade; N H W 3, not square.
+
+    Each head has a pattern of its own, or it would be taken for a copy of another.
+    """
     rows, columns = np.mgrid[:side, : side + 4]
     slices = np.zeros((count, side, side + 4, 3))
-    slices[:, np.hypot(rows - side / 2, columns - side / 2) < side / 2 - 2] = 90
+    head = np.hypot(rows - side / 2, columns - side / 2) < side / 2 - 2
+    pattern = np.kron(random.normal(90, 15, (5, 6)), np.ones((side // 5 + 1, side // 5 + 1)))
+    slices[:, head] = pattern[:side, : side + 4][head][:, None]
     for picture in slices:
         row, column = random.uniform(0.4, 0.6, 2) * side
         picture[np.hypot(rows - row, columns - column) < 1 + 3 * grade, kind % 3] = 220

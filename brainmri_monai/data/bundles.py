@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,12 @@ WORKFLOWS = {
 }
 # laid over them on several processes
 DISTRIBUTED = {"training": "multi_gpu_train.json", "evaluate": "multi_gpu_evaluate.json"}
+NO_OVERRIDES = {*itertools.chain(*WORKFLOWS.values()), *DISTRIBUTED.values(), "metadata.json"}
 RUNNER_OPTIONS = ("args_file", "logging_file", "meta_file", "save_execute_config", "tracking")
 PATH_SUFFIXES = ("_dir", "_file", "_root", "pretrained")
 PATHS = ("image",)
+FOUND_BY_THE_RUNNER = ("imports", "initialize", "finalize", "run")
+_NOTHING = object()
 
 
 def bundles_folder() -> Path:
@@ -83,22 +87,24 @@ def config_files(
     end = 1 if workflow in DISTRIBUTED else len(files)  # what follows train.json has the last word
     for position, override in enumerate(overrides, start=end):
         candidates = [Path(override), root / "configs" / override, root / "configs" / f"{override}.json"]
-        found = next((path for path in candidates if path.is_file()), None)
+        found = next((path for path in candidates if path.is_file() and path.name not in NO_OVERRIDES), None)
         if found is None:
-            there = sorted(path.stem for path in (root / "configs").glob("*.json"))
+            there = sorted(path.stem for path in (root / "configs").glob("*.json") if path.name not in NO_OVERRIDES)
             raise BrainMRIError(
-                f"no configuration '{override}' in {root / 'configs'}.\nThere are: {', '.join(there)}; or give a file."
+                f"no configuration '{override}' to lay over another in {root / 'configs'}.\n"
+                f"Give {', '.join(there) or 'a name'}, or the path of a file."
             )
         files.insert(position, found.resolve())
     return files
 
 
-def check_options(files: Sequence[Path], options: Mapping[str, Any]) -> None:
+def check_options(files: Sequence[Path], options: Mapping[str, Any], workflow: str = "training") -> None:
     """MONAI's runner takes unknown options in silence; here they are refused.
 
     Raises:
-        BrainMRIError: for an option that the configurations do not have; suggests the nearest. For data that are not
-            there, a value that is not allowed, a tracker that is not installed, and a configuration that is not JSON.
+        BrainMRIError: for an option that the configurations do not have, or that the workflow does not read; suggests
+            the nearest. For data that are not there, a value that is not allowed, a tracker that is not installed, and
+            a configuration that is not JSON.
     """
     for name in ("dataset_dir", *PATHS):
         data = options.get(name)
@@ -106,12 +112,21 @@ def check_options(files: Sequence[Path], options: Mapping[str, Any]) -> None:
             raise BrainMRIError(f"--{name} {data} does not exist.\nCheck the path.")
     merged: dict[str, Any] = {}
     for file in files:
-        merged |= _read(file)
-    known = [key for key in merged if key not in ("imports", "initialize", "run", *WORKFLOWS)]
+        for key, value in _read(file).items():
+            _lay_over(merged, key, value)
+    known = [key for key in merged if key not in (*FOUND_BY_THE_RUNNER, *WORKFLOWS)]
+    read = set(merged)
+    if workflow != "training":  # what a training does not read, the inference of its run may
+        read = _read_by(merged, [workflow, *FOUND_BY_THE_RUNNER])
+        known = [key for key in known if key in read]
     for option in options:
-        name = option.replace("::", "#")  # which stands there as one key in an override, or in the sections
-        if option in RUNNER_OPTIONS or name in merged or _has(merged, name.split("#")):
+        name = option.replace("::", "#")
+        if option in RUNNER_OPTIONS:
             continue
+        if _has(merged, name.split("#")):
+            if name.split("#")[0] in read:
+                continue
+            raise BrainMRIError(f"--{option} is of the training, and changes nothing for {workflow}.\nLeave it out.")
         fast = files[0].with_name("fast.json")
         if files[0].name == "inference.json" and fast.is_file() and _has(_read(fast), name.split("#")):
             raise BrainMRIError(f"--{option} is not for inference with --portable.\nLeave out one of the two.")
@@ -144,6 +159,30 @@ def _read(file: Path) -> dict[str, Any]:
     return config
 
 
+def _lay_over(config: dict[str, Any], key: str, value: Any) -> None:
+    """Set an item as MONAI does: the id names a part with ``#``, and ``+`` before it adds to what is there."""
+    *parents, last = key.lstrip("+").replace("::", "#").split("#")
+    for name in parents:
+        config = config[int(name)] if isinstance(config, list) else config.setdefault(name, {})
+    if isinstance(config, list):
+        config[int(last)] = value
+    elif key.startswith("+") and last in config:
+        config[last] = {**config[last], **value} if isinstance(value, dict) else [*config[last], *value]
+    else:
+        config[last] = value
+
+
+def _read_by(config: Mapping[str, Any], roots: Iterable[str]) -> set[str]:
+    """Names of the items that some items refer to, directly or through others."""
+    found, waiting = set(), list(roots)
+    while waiting:
+        item = waiting.pop()
+        if item not in found and _has(config, item.split("#")):
+            found.add(item)
+            waiting += re.findall(r"[@%](\w+(?:#\w+)*)", json.dumps(_part(config, item.split("#"))).replace("::", "#"))
+    return {item.split("#")[0] for item in found}
+
+
 def _is_option(config: Mapping[str, Any], key: str) -> bool:
     """Whether an item is a value, and not a part or what is made of one."""
     value = config.get(key)
@@ -153,14 +192,19 @@ def _is_option(config: Mapping[str, Any], key: str) -> bool:
 
 
 def _has(config: Any, path: Sequence[str]) -> bool:
+    return _part(config, path) is not _NOTHING
+
+
+def _part(config: Any, path: Sequence[str]) -> Any:
+    """The item at a path, or ``_NOTHING``."""
     for name in path:
         if isinstance(config, list) and name.isdigit() and int(name) < len(config):
             config = config[int(name)]
         elif isinstance(config, dict) and name in config:
             config = config[name]
         else:
-            return False
-    return True
+            return _NOTHING
+    return config
 
 
 def is_path(key: str) -> bool:

@@ -202,9 +202,10 @@ def _shared_images(readings: Sequence[Reading], parts: dict[str, list[dict[str, 
         what = f"{len(patients)} patients share {count}, {'pixel for pixel' if exact else 'nearly'}"
         found = {part_of[patient.id] for patient in patients if patient.id in part_of}
         where = " = ".join(first[patient] for patient in patients[:3]) + (" = ..." if len(patients) > 3 else "")
-        if contradicted:
+        if contradict(patients):
             labels = dict.fromkeys(f"{patient.type} grade {patient.grade or 'unknown'}" for patient in patients)
             what += f", under different labels: {' and '.join(labels)}"
+        if contradicted:
             yield Problem("error", where, what, "Keep the patient whose label is right, or remove the copies.")
         elif len(found) > 1:
             what += f", and are in {' and in '.join(sorted(found))}"

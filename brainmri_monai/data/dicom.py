@@ -12,7 +12,7 @@ import numpy as np
 
 from brainmri_monai.data.stack import Doubts, ImageError, Stack, check_size, reason_of, stack_of_volume
 
-__all__ = ["check_dicom", "is_dicom", "read_dicom"]
+__all__ = ["is_dicom", "read_dicom"]
 
 _SUFFIXES = (".dcm", ".dicom", ".ima")
 _ONE_AT_A_TIME = (
@@ -55,15 +55,6 @@ def read_dicom(path: Path) -> Stack:
     affine[:3, :3] = itk.array_from_matrix(image.GetDirection()) * np.array(image.GetSpacing())
     affine[:2] *= -1  # DICOM counts toward left and posterior, NIfTI toward right and anterior
     return replace(stack_of_volume(path, data.swapaxes(0, 2), affine, data.dtype), doubts=doubts)
-
-
-def check_dicom(path: Path) -> None:
-    """Look whether a folder holds one series, and each of its files is whole, by the headers alone.
-
-    Raises:
-        ImageError: when it is not so.
-    """
-    _series(path)
 
 
 class _Header(NamedTuple):

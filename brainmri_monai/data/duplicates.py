@@ -16,6 +16,7 @@ __all__ = [
     "AS_IT_IS",
     "MIRRORED_TOO",
     "NEAR",
+    "SIDE",
     "Duplicates",
     "Fingerprint",
     "Pairs",
@@ -25,8 +26,10 @@ __all__ = [
     "near_pairs",
 ]
 
-SIDE = 32  # pixels of a thumbnail
-COARSE = 8  # pixels of the thumbnail that picks the candidates
+SIDE = 32
+"""Rows and columns of a thumbnail."""
+
+COARSE = 8  # those of the thumbnail that picks the candidates
 
 NEAR = 0.99
 """Correlation of two thumbnails from which they show the same picture.
@@ -137,6 +140,9 @@ class Pairs(NamedTuple):
     view: np.ndarray
 
 
+_NO_PAIRS = Pairs(*(np.empty(0, kind) for kind in (int, int, np.float32, int)))
+
+
 def near_pairs(thumbnails: np.ndarray, owner: np.ndarray, near: float = NEAR, views: Iterable[int] = AS_IT_IS) -> Pairs:
     """Find all pairs of different owners whose thumbnails correlate.
 
@@ -147,9 +153,11 @@ def near_pairs(thumbnails: np.ndarray, owner: np.ndarray, near: float = NEAR, vi
         views: how the second of a pair may be turned or mirrored, see :data:`ALL_VIEWS`. A pair that is alike in
             several views has an entry for each.
     """
+    if not len(thumbnails):
+        return _NO_PAIRS
     fine = _standardised(thumbnails)  # N 1024
     coarse = _coarse(thumbnails)  # N 64
-    found = [Pairs(*(np.empty(0, kind) for kind in (int, int, np.float32, int)))]
+    found = [_NO_PAIRS]
     for view in views:
         turned = np.rot90(thumbnails, view % 4, axes=(1, 2))[:, :, :: -1 if view > 3 else 1]
         fine_turned, coarse_turned = (fine, coarse) if view == 0 else (_standardised(turned), _coarse(turned))

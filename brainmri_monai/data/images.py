@@ -12,7 +12,7 @@ from brainmri_monai.data.dicom import is_dicom, read_dicom
 from brainmri_monai.data.nifti import VOLUME_SUFFIXES, is_nifti, read_nifti
 from brainmri_monai.data.stack import MAX_PIXELS, ImageError, Stack, check_finite, check_size, reason_of
 
-__all__ = ["SLICE_SUFFIXES", "is_picture", "read_slices", "read_stack"]
+__all__ = ["SLICE_SUFFIXES", "is_picture", "read_slices", "read_stack", "require_portable"]
 
 SLICE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 
@@ -77,6 +77,33 @@ def read_stack(file: str | Path) -> Stack:
         return read_dicom(file)
     kinds = ", ".join((*SLICE_SUFFIXES, *VOLUME_SUFFIXES))
     raise ImageError(file, f"expected a DICOM file or one of {kinds}", "Give a slice, a volume or a DICOM folder.")
+
+
+def require_portable(files: Sequence[str | Path]) -> None:
+    """Refuse what MONAI's own readers fail on with traces, or read otherwise than ours.
+
+    Args:
+        files: the slices of one patient, or a single volume.
+
+    Raises:
+        ImageError: as :func:`read_slices`; and for pictures of more than 8 bits, which those readers clip, or of
+            several sizes, which they do not stack.
+    """
+    stacks = {Path(file): read_stack(file) for file in files}
+    first = next(iter(stacks.values())).slices[0].shape
+    for file, stack in stacks.items():
+        pixels = stack.slices[0]
+        if is_picture(file) and pixels.dtype != np.uint8:
+            what = f"MONAI's own reader takes pictures of 8 bits, this one has the mode {stack.mode!r}"
+        elif pixels.shape != first:
+            what = f"MONAI's own reader takes slices of one size, found {_size(first)} and {_size(pixels.shape)}"
+        else:
+            continue
+        raise ImageError(file, what, "Leave out --portable.")
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return f"{shape[1]} x {shape[0]}"
 
 
 def _read_picture(file: Path) -> Stack:

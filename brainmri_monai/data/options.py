@@ -15,6 +15,7 @@ WORDS = {
     "bag_policy": ("uniform", "first", "center", "random", "all"),
     "groups": ("twins", "clusters"),
     "label_values": ("auto", "portable"),
+    "explain": ("none", "gradcam", "gradcam++", "occlusion"),
 }
 """Option → the words that it may be."""
 
@@ -73,7 +74,7 @@ _NUMBERS = {
         "a number between 0 and 1",
         lambda value: _number(value) and 0 < value < 1,
     ),
-    "fresh official allow_missing overlay flips uncertainty gradcam": (
+    "fresh official allow_missing overlay flips uncertainty": (
         "true or false",
         lambda value: isinstance(value, bool),
     ),

@@ -16,7 +16,7 @@ R = TypeVar("R")
 def on_all_cores(function: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
     """Give the results in the order of the items; closing the iterator leaves out those that have not begun.
 
-    In threads, since the decoders of images let go of Python's lock.
+    In threads, since NumPy, SciPy and the decoders and encoders of images let go of Python's lock.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     pool = ThreadPoolExecutor(cores)

@@ -103,11 +103,12 @@ def stack_of_volume(file: Path, data: np.ndarray, affine: np.ndarray, stored: np
 
 def check_size(file: Path, rows: int, columns: int) -> None:
     """Raise ImageError when a slice is too large to be decoded, or too small to be one."""
-    if rows * columns > MAX_PIXELS or min(rows, columns) < MIN_SIDE:
+    too_small = min(rows, columns) < MIN_SIDE
+    if too_small or rows * columns > MAX_PIXELS:
+        limit = f"at least {MIN_SIDE} x {MIN_SIDE}" if too_small else f"at most {MAX_PIXELS >> 20} million"
         raise ImageError(
             file,
-            f"a slice has at least {MIN_SIDE} x {MIN_SIDE} and at most {MAX_PIXELS >> 20} million pixels, "
-            f"found {columns} x {rows}",
+            f"a slice has {limit} pixels, found {columns} x {rows}",
             "Check that this is a scan, and export its slices at their own size.",
         )
 

@@ -163,7 +163,7 @@ class RunFolder:
             BrainMRIError: when an evaluation would prepare images otherwise than the network was trained on them.
         """
         trained = self.record.get("options", {})
-        for name in ("image_size", "spacing"):
+        for name in ("image_size", "spacing", "precision"):
             now = self.parser.get(name)
             if name in trained and now != trained[name]:
                 raise BrainMRIError(f"the run was trained with {name} {trained[name]}, not {now}.\nLeave out --{name}.")
@@ -243,6 +243,29 @@ class RunFolder:
         self.record |= {"finished": now, "stopped_early": stopped_early, "epochs": self.epochs, "best": best}
         self.record["seconds"] = round(self.record["seconds"] + seconds, 1)
         write_json(self.path / "run.json", self.record)
+
+    def save_scores(self, datalist: Datalist, metrics: Mapping[str, Any], main: Mapping[str, Mapping]) -> Path:
+        """Write ``metrics_test.json``; the main scores enter the run's card, an external test says what it was of.
+
+        Args:
+            datalist: that was tested.
+            metrics: all of them.
+            main: name → an entry of the metrics, with its ``value``.
+
+        Returns:
+            The path of ``metrics_test.json``.
+        """
+        folder = self.results(datalist)
+        write_json(folder / "metrics_test.json", metrics)
+        card = self._read("configs/metadata.json")
+        if folder != self.path:
+            datalist.save(folder / "datalist.json")
+            write_json(folder / "run.json", self.record)
+        elif card is not None:
+            known = {name: entry["value"] for name, entry in main.items() if entry["value"] is not None}
+            card["eval_metrics"] = {name: round(value, 4) for name, value in known.items()}
+            write_json(self.path / "configs/metadata.json", card)
+        return folder / "metrics_test.json"
 
     @property
     def bundle_name(self) -> str:

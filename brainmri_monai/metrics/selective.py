@@ -55,6 +55,13 @@ class Abstention:
     promised: bool
 
 
+TOLERATED = 5
+"""How many times the risk that was asked for may be seen, where none can be promised from so few answers."""
+
+NEVER = Abstention(confidence=2.0, coverage=0.0, risk=0.0, bound=1.0, promised=False)
+"""No confidence is sufficient."""
+
+
 def risk_coverage(confidence: NDArray, correct: NDArray) -> RiskCoverage:
     """The risk of the answers that are given, when only the surest are.
 
@@ -135,8 +142,9 @@ def confidence_for_risk(
 
     At each coverage of ``COVERAGES`` the errors give a bound, and all bounds hold together but with a probability of
     ``doubt``; so the choice among them costs nothing more. To promise a risk r takes about 5.5 / r answers without an
-    error, such as 550 for 1 %. Where none can be promised, that threshold is taken whose bound is lowest while still
-    ``least_coverage`` of the answers are given, and ``promised`` is False.
+    error, such as 550 for 1 %. Where none can be promised, ``promised`` is False, and only thresholds count at which at
+    most ``TOLERATED`` times the risk was seen: of those that leave ``least_coverage`` of the answers, the one with the
+    lowest bound, else the one that leaves most. Where there is none, no answer is sure enough.
 
     The answers are supposed to be independent, and like those to come. Give one slice of each group of twins; slices
     of one patient, or of another scanner, are not covered.
@@ -146,7 +154,7 @@ def confidence_for_risk(
         correct: n, boolean.
         risk: the share of wrong answers that may be given.
         doubt: probability that the promise fails.
-        least_coverage: share of the answers that is given in any case.
+        least_coverage: share of the answers that is given where the tolerated risk allows it.
 
     Raises:
         ValueError: when there are no answers.
@@ -171,4 +179,8 @@ def confidence_for_risk(
     promised = [one for one in tried if one.promised]
     if promised:
         return promised[0]  # they come with falling coverage
-    return min((one for one in tried if one.coverage >= least_coverage), key=lambda one: one.bound)
+    tolerated = [one for one in tried if one.risk <= TOLERATED * risk]
+    most = [one for one in tolerated if one.coverage >= least_coverage]
+    if most:
+        return min(most, key=lambda one: one.bound)
+    return tolerated[0] if tolerated else NEVER

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,9 @@ def compare(runs: Sequence[str | Path], output_dir: str | Path) -> Path:
         BrainMRIError: when a run is not evaluated, or the runs were tested on other cases or have other answers.
     """
     folders = [Path(run).absolute() for run in runs]
+    twice = next((run for run, count in Counter(folder.resolve() for folder in folders).items() if count > 1), None)
+    if twice is not None:
+        raise BrainMRIError(f"{twice} is given twice.\nGive each run once.")
     kind, every = _kind(folders)
     tables = [read_table(folder / "test_predictions.csv").sort_values("id", ignore_index=True) for folder in folders]
     for folder, table in zip(folders, tables, strict=True):

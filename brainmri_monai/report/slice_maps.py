@@ -9,13 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from brainmri_monai.data.options import check_values
 from brainmri_monai.data.slices.datalist import SliceList
 from brainmri_monai.data.slices.folders import find_slices
 from brainmri_monai.data.store import ArrayStore
 from brainmri_monai.engines.progress import progress_bar
-from brainmri_monai.engines.slices.inference import SaveSlices
+from brainmri_monai.engines.slices.inference import SaveSlices, in_words
 from brainmri_monai.engines.slices.reading import read_set
-from brainmri_monai.explain import attention_rollout, layer_maps
+from brainmri_monai.explain import attention_rollout, layer_maps, occlusion
 from brainmri_monai.networks.slice_classifier import SliceClassifier
 from brainmri_monai.report.figures import Mistake, plot_filters, plot_grad_cam, plot_mistakes
 from brainmri_monai.report.reading import RunFiles
@@ -63,30 +64,40 @@ def draw_mistakes(files: RunFiles, network: SliceClassifier, store: ArrayStore, 
     )
 
 
-def explain_answers(predictions: SaveSlices, network: SliceClassifier) -> None:
-    """Draw ``gradcam/<slice>.png`` for each answer of an inference.
+def explain_answers(predictions: SaveSlices, network: SliceClassifier, how: str) -> None:
+    """Draw ``explained/<slice>.png`` for each answer of an inference.
 
     Args:
         predictions: what was answered, and on which slices.
         network: that answered; of an ensemble, the first.
+        how: ``gradcam`` or ``gradcam++``, of each convolution; ``occlusion``; or ``none``.
+
+    Raises:
+        BrainMRIError: when this is none of those.
     """
-    folder = predictions.folder / "gradcam"
+    check_values({"explain": how})
+    if how == "none":
+        return
+    folder = predictions.folder / "explained"
     bar = progress_bar(len(predictions.answers), "explaining", "slices")
     for answer in predictions.answers:
         sample = predictions.cases.transform({"id": answer.id, "image": str(predictions.cases.files[answer.id])})
         picture, best = sample["image"][0].numpy(), int(answer.probabilities.argmax())
-        title = f"{answer.id}: {predictions.classes[best]} ({answer.probabilities[best]:.3f})"
-        plot_grad_cam(picture, _maps(network, picture, best), folder / f"{answer.id}.png", title)
+        title = f"{answer.id}: {in_words(predictions.classes[best], answer.probabilities[best], answer.decision)}"
+        plot_grad_cam(picture, _maps(network, picture, best, how), folder / f"{answer.id}.png", title)
         bar.update()
     bar.close()
     if predictions.answers:
         print(f"what speaks for the answers: {folder}")
 
 
-def _maps(network: SliceClassifier, picture: NDArray, target: int) -> dict[str, NDArray]:
-    """Grad-CAM of each convolution, and attention rollout where there is attention."""
+def _maps(network: SliceClassifier, picture: NDArray, target: int, how: str = "gradcam") -> dict[str, NDArray]:
+    """Maps by the name of the layer or of the method, and attention rollout where there is attention."""
     image = torch.from_numpy(np.ascontiguousarray(picture)).expand(3, -1, -1).to(network.temperature.device)
-    maps = layer_maps(network, image, target=target)
+    if how == "occlusion":
+        maps = {how: occlusion(network, image, target=target)}
+    else:
+        maps = layer_maps(network, image, target=target, plus_plus=how == "gradcam++")
     try:
         return maps | {"attention rollout": attention_rollout(network, image)}
     except ValueError:  # a network without attention

@@ -132,11 +132,19 @@ def test_predictions_hold_one_row_for_each_test_patient(evaluated_run):
     assert (table["entropy"] >= table["mutual_information"]).all()
 
 
+def test_the_main_scores_enter_the_card(evaluated_run):
+    tasks = read(evaluated_run / "metrics_test.json")["tasks"]
+    of_tasks = {"type": tasks["type"], "grade": tasks["grade_end2end"]}
+    expected = {f"{name}_roc_auc_macro": scores["roc_auc_macro"]["value"] for name, scores in of_tasks.items()}
+    expected = {name: pytest.approx(value, abs=1e-4) for name, value in expected.items() if value is not None}
+    assert read(evaluated_run / "configs/metadata.json")["eval_metrics"] == expected
+
+
 def test_attention_of_a_patient_sums_to_one_over_all_slices(evaluated_run, cohort):
     attention = pd.read_csv(evaluated_run / "attention.csv", dtype={"id": str})
     assert list(attention.columns) == ["id", "slice", "file", "weight"]
     for _, rows in attention.groupby("id"):
-        assert list(rows["slice"]) == [0, 1, 2, 3, 4]
+        assert list(rows["slice"]) == [1, 2, 3, 4, 5]
         assert rows["weight"].sum() == pytest.approx(1, abs=1e-4)
         assert all((cohort / file).is_file() for file in rows["file"])
 
@@ -167,7 +175,7 @@ def test_metrics_follow_from_the_table(evaluated_run):
             assert flat_again[name] == value, name
     hits = (table["pred"] == table["label"]).mean()
     assert metrics["tasks"]["type"]["accuracy"]["value"] == pytest.approx(hits)
-    both = (table["pred"] == table["label"]) & (table["grade_hard"] == table["grade_label"])
+    both = (table["pred"] == table["label"]) & (table["grade_pred"] == table["grade_label"])
     assert metrics["end2end_all_correct"]["value"] == pytest.approx(both.mean())
 
 
@@ -270,7 +278,7 @@ def test_failing_case_is_reported_and_the_others_go_on(evaluated_run, cohort, br
     words = ["run", evaluated_run, "inference", "--dataset_dir", cases, "--output_dir", tmp_path / "out"]
     code, _, err = brainmri(*words, *(["--portable"] if portable else ["--mc_samples", "2"]))
     assert code == 1
-    assert f"failed: {broken.name}: " in err
+    assert f"failed: {broken.name}: the picture cannot be decoded" in err
     assert "1 failed, 3 predicted\nA patient with a broken file gets no answer" in err
     assert "Traceback" not in err
     assert len(read_table(tmp_path / "out/predictions.csv")) == 3
@@ -288,7 +296,7 @@ def test_a_volume_with_nan_gets_no_answer(evaluated_run, brainmri, tmp_path, por
     words = ["run", evaluated_run, "inference", "--dataset_dir", tmp_path / "cases", "--output_dir", tmp_path / "out"]
     code, _, err = brainmri(*words, *(["--portable"] if portable else ["--mc_samples", "2"]))
     assert code == 1
-    assert "failed: broken: " in err
+    assert "failed: broken: 1 of 9600 values are NaN or infinite" in err
     assert read_table(tmp_path / "out/predictions.csv")["id"].tolist() == ["whole"]
 
 

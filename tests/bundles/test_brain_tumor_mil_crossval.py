@@ -1,5 +1,6 @@
 """Cross-validations of the bundle for patients, and comparisons of its runs, on a small cohort."""
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -72,13 +73,19 @@ def test_report_shows_folds_curves_and_attention(crossval):
     assert page.count("attention weights") == 24
 
 
-def test_run_does_not_differ_from_itself(crossval, tmp_path):
-    compare([crossval, crossval], tmp_path)
-    comparison = read(tmp_path / "comparison.json")
+def test_run_does_not_differ_from_its_copy(crossval, tmp_path):
+    compare([crossval, shutil.copytree(crossval, tmp_path / "copy")], tmp_path / "out")
+    comparison = read(tmp_path / "out/comparison.json")
     assert comparison["patients"] == 24
     assert comparison["metrics"][0]["metric"] == "type balanced accuracy"
     assert {metric["differences"][1]["value"] for metric in comparison["metrics"]} == {0}
-    assert (tmp_path / "report.html").is_file()
+    assert (tmp_path / "out/report.html").is_file()
+
+
+def test_a_run_and_itself_are_not_compared(crossval, brainmri, tmp_path):
+    code, _, err = brainmri("compare", crossval, crossval, "--output_dir", tmp_path)
+    assert code == 2
+    assert f"{crossval} is given twice" in err
 
 
 def test_answers_of_one_fold_are_not_those_of_another(crossval, brainmri, tmp_path):

@@ -19,6 +19,7 @@ from brainmri_monai.data.bundles import config_files, find_bundle
 from brainmri_monai.data.phantom.foreign import FOREIGN, draw_foreign
 from brainmri_monai.engines.launch import launch
 from brainmri_monai.engines.slices.datalists import GROUPS
+from brainmri_monai.engines.slices.inference import in_words
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.metrics.bootstrap import bootstrap
 from brainmri_monai.metrics.table import read_table
@@ -374,23 +375,44 @@ def test_portable_and_fast_inference_agree(evaluated, odd_slices, tmp_path):
     assert list(portable["decision"]) == list(fast["decision"])
 
 
+def test_what_the_portable_reader_would_read_otherwise_is_told(evaluated, slice_set, brainmri, tmp_path):
+    slices = shutil.copytree(slice_set / "glioma_tumor", tmp_path / "slices")
+    Image.new("I;16", (64, 64), 4000).save(slices / "deep.png")
+    Image.new("L", (1, 1), 7).save(slices / "point.png")
+    cut = slices / "0.png"
+    cut.write_bytes(cut.read_bytes()[:200])
+    words = ["run", evaluated, "inference", "--portable", "--dataset_dir", slices, "--output_dir", tmp_path / "out"]
+    code, _, err = brainmri(*words)
+    assert code == 1
+    assert "failed: deep.png: MONAI's own reader takes pictures of 8 bits, this one has the mode 'I;16'" in err
+    assert "failed: point.png: a slice has at least 8 x 8" in err
+    assert "failed: 0.png: the picture cannot be decoded" in err
+    assert "3 failed, 8 predicted" in err
+
+
 def test_one_slice_is_answered_with_class_probability_and_decision(evaluated, slice_set, brainmri, tmp_path):
     image = slice_set / "glioma_tumor/0.png"
     code, out, err = brainmri("run", evaluated, "inference", "--image", image, "--output_dir", tmp_path)
     assert code == 0, err
     table = read_table(tmp_path / "predictions.csv")
     (row,) = table.to_dict("records")
-    said = {"not_brain_mri": "not a brain MRI"}.get(row["decision"], row["decision"])
-    assert f"0.png: {row['pred']} ({row['confidence']:.3f}), {said}" in out
-    assert not (tmp_path / "gradcam").exists()
+    assert f"0.png: {in_words(row['pred'], row['confidence'], row['decision'])}" in out
+    assert not (tmp_path / "explained").exists()
 
 
-def test_a_picture_of_what_speaks_for_an_answer_is_drawn_on_request(evaluated, slice_set, brainmri, tmp_path):
-    words = ["--dataset_dir", slice_set / "glioma_tumor", "--gradcam", "true", "--output_dir", tmp_path]
+def test_a_decision_in_words():
+    assert in_words("glioma", 0.9876, "answered") == "glioma (0.988)"
+    assert in_words("glioma", 0.51, "uncertain") == "uncertain, most likely glioma (0.510)"
+    assert in_words("glioma", 0.99, "not_brain_mri") == "not a brain MRI"
+
+
+@pytest.mark.parametrize("how", ["gradcam", "gradcam++", "occlusion"])
+def test_a_picture_of_what_speaks_for_an_answer_is_drawn_on_request(evaluated, slice_set, brainmri, tmp_path, how):
+    words = ["--dataset_dir", slice_set / "glioma_tumor", "--explain", how, "--output_dir", tmp_path]
     code, out, err = brainmri("run", evaluated, "inference", *words)
     assert code == 0, err
-    assert sorted(path.name for path in (tmp_path / "gradcam").iterdir()) == [f"{n}.png.png" for n in range(9)]
-    assert str(tmp_path / "gradcam") in out
+    assert sorted(path.name for path in (tmp_path / "explained").iterdir()) == [f"{n}.png.png" for n in range(9)]
+    assert str(tmp_path / "explained") in out
 
 
 def test_mistakes_are_drawn_with_their_maps(evaluated):

@@ -68,7 +68,7 @@ def test_the_evaluation_has_the_last_word_and_the_last_override_comes_after_the_
 
 
 def test_an_unknown_override_is_refused_with_those_that_there_are(bundle):
-    with pytest.raises(BrainMRIError, match=r"no configuration 'median' in .*\nThere are: .*mean"):
+    with pytest.raises(BrainMRIError, match=r"no configuration 'median' to lay over another in .*\nGive mean, or"):
         config_files(bundle, "training", ["median"])
 
 
@@ -116,6 +116,28 @@ def test_options_of_the_real_bundle_that_the_design_names_exist():
     files = config_files(find_bundle(MIL), "training")
     named = "bundle_root dataset_dir output_dir ckpt_dir epochs batch_size lr seed fold precision device fresh"
     check_options(files, {**dict.fromkeys(named.split(), "$0"), "dataset_dir": None})
+
+
+@pytest.mark.parametrize("name", bundle_names())
+@pytest.mark.parametrize("option", ["lr", "epochs", "patience", "fresh", "train#trainer#max_epochs", "optimizer"])
+def test_what_an_evaluation_does_not_read_is_refused_there(name, option):
+    files = config_files(find_bundle(name), "evaluate")
+    with pytest.raises(BrainMRIError, match=f"--{option} is of the training, and changes nothing for evaluate"):
+        check_options(files, {option: "$0"}, "evaluate")
+
+
+@pytest.mark.parametrize("name", bundle_names())
+def test_what_an_evaluation_reads_passes_there(name):
+    files = config_files(find_bundle(name), "evaluate")
+    named = "bundle_root dataset_dir output_dir ckpt_dir seed precision device bootstrap run_folder#fresh tracking"
+    check_options(files, {**dict.fromkeys(named.split(), "$0"), "dataset_dir": None}, "evaluate")
+
+
+@pytest.mark.parametrize("override", ["evaluate", "train", "metadata.json"])
+def test_a_workflow_or_the_card_is_no_override(override):
+    with pytest.raises(BrainMRIError, match=f"no configuration '{override}' to lay over") as error:
+        config_files(find_bundle(MIL), "training", [override])
+    assert "Give densenet, frozen, " in str(error.value)
 
 
 def test_paths_become_absolute_from_the_current_folder(tmp_path, monkeypatch):

@@ -192,7 +192,7 @@ def test_an_image_under_different_labels_is_an_error(root):
 def test_a_nearly_shared_image_is_a_warning(root, change):
     change(Image.open(root / "a-g2/p1/slice 0.png")).save(root / "b-g4/p3/copy.jpg", quality=80)
     ((_, what),) = problems(root, "warning")
-    assert what == "2 patients share an image, nearly"
+    assert what == "2 patients share an image, nearly, under different labels: a grade 2 and b grade 4"
 
 
 def test_a_shared_image_in_two_parts_of_the_split_is_an_error(root):

@@ -1,6 +1,7 @@
 import gzip
 import itertools
 import pickle
+import re
 import struct
 import zlib
 
@@ -10,8 +11,7 @@ import pytest
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from PIL import Image
 
-from brainmri_monai.data.dicom import check_dicom
-from brainmri_monai.data.images import read_slices, read_stack
+from brainmri_monai.data.images import read_slices, read_stack, require_portable
 from brainmri_monai.data.stack import ImageError
 
 AXES = ["".join(axes) for pairs in itertools.permutations(["RL", "AP", "SI"]) for axes in itertools.product(*pairs)]
@@ -432,10 +432,30 @@ def test_slices_that_are_not_parallel_are_refused(tmp_path, volume, write_dicom)
     assert "not parallel" in refusal(tmp_path)
 
 
-def test_a_truncated_dicom_file_is_found_by_the_headers_alone(write_dicom, tmp_path):
+def test_a_truncated_file_of_a_series_is_named(write_dicom, tmp_path):
     volume = np.random.default_rng(0).integers(0, 900, (16, 16, 4)).astype(np.int16)
     files = write_dicom(tmp_path / "series", volume, np.diag([-1.0, -1.0, 5.0, 1.0]))
-    check_dicom(tmp_path / "series")
     files[1].write_bytes(files[1].read_bytes()[:-200])
     with pytest.raises(ImageError, match=files[1].name):
-        check_dicom(tmp_path / "series")
+        read_slices(tmp_path / "series")
+
+
+def test_what_monais_readers_take_is_portable(write_slices, tmp_path):
+    grey = np.random.default_rng(0).integers(0, 255, (3, 20, 30), dtype=np.uint8)
+    require_portable(write_slices(tmp_path / "slices", grey))
+
+
+@pytest.mark.parametrize(
+    ("odd", "said"),
+    [
+        (Image.new("I;16", (30, 20), 4000), "takes pictures of 8 bits, this one has the mode 'I;16'"),
+        (Image.new("L", (31, 20), 7), "takes slices of one size, found 30 x 20 and 31 x 20"),
+        (Image.new("L", (1, 1), 7), "a slice has at least 8 x 8"),
+    ],
+    ids=["16 bits", "another size", "one pixel"],
+)
+def test_what_monais_readers_read_otherwise_is_not(write_slices, tmp_path, odd, said):
+    files = write_slices(tmp_path / "slices", np.random.default_rng(0).integers(0, 255, (2, 20, 30), dtype=np.uint8))
+    odd.save(tmp_path / "odd.png")
+    with pytest.raises(ImageError, match=re.escape(said)):
+        require_portable([*files, tmp_path / "odd.png"])

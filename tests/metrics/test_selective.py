@@ -79,6 +79,20 @@ def test_what_cannot_be_promised_is_not_and_most_is_still_answered():
     assert found.risk == 0
 
 
+def test_where_far_more_is_wrong_than_asked_for_fewer_are_answered():
+    confidence, correct = answers(200, list(range(150, 200)))  # the last quarter is wrong
+    found = confidence_for_risk(confidence, correct, risk=0.01)
+    assert not found.promised
+    assert (found.coverage, found.risk) == (0.7, 0)
+
+
+def test_a_network_that_guesses_gives_no_answer():
+    confidence, correct = answers(200, list(range(0, 200, 3)))
+    found = confidence_for_risk(confidence, correct, risk=0.01)
+    assert (found.coverage, found.promised) == (0, False)
+    assert (confidence < found.confidence).all()
+
+
 def test_the_promise_is_kept_in_most_draws():
     """Answers of confidence c are right with probability c: the true risk above a threshold t is (1 - t) / 2."""
     broken = 0

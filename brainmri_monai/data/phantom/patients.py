@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from numpy.random import Generator, SeedSequence, default_rng
 
 from brainmri_monai import __version__
+from brainmri_monai.data.parallel import on_all_cores
 from brainmri_monai.data.phantom.anatomy import Grid, draw_anatomy, draw_coordinates
 from brainmri_monai.data.phantom.contrast import draw_vessels, render, window
 from brainmri_monai.data.phantom.tumour import LOOKS, draw_lesion, draw_tumour, push_aside
@@ -58,14 +57,9 @@ def generate_patients(folder: str | Path, patients: int = 48, seed: int = 0, spa
         shown = [file for file, present in zip(files, tumour.any(axis=(1, 2)), strict=True) if present]
         return {"id": name, "type": kind, "grade": grade, "looks_like": str(look), "tumour_slices": shown}
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     with filling(folder) as unfinished:
-        pool = ThreadPoolExecutor(cores)  # threads do: NumPy, SciPy and the encoders let go of Python's lock
-        try:
-            work = pool.map(write, range(patients))
-            records = list(tqdm(work, "generating", patients, unit=" patients", leave=False, disable=None))
-        finally:
-            pool.shutdown(cancel_futures=True)  # an interruption does not wait for the patients to come
+        work = on_all_cores(write, range(patients))
+        records = list(tqdm(work, "generating", patients, unit=" patients", leave=False, disable=None))
         write_json(
             unfinished / "dataset.json",
             {

@@ -14,7 +14,6 @@ from brainmri_monai.engines.distributed import is_main_process
 from brainmri_monai.engines.patients.prediction import Prediction, joint_of
 from brainmri_monai.engines.run_folder import RunFolder
 from brainmri_monai.engines.weights import save
-from brainmri_monai.files import write_json
 from brainmri_monai.metrics.calibration import fit_temperature
 from brainmri_monai.metrics.table import to_table, write_table
 from brainmri_monai.metrics.two_step import Answers, score
@@ -102,11 +101,9 @@ class TwoStepEvaluation:
         files = {e["id"]: e["image"] for e in self.datalist.parts["test"]}
         write_table(prediction_table(seen, answers, self.datalist.types), self.folder / "test_predictions.csv")
         write_table(attention_table(seen, files), self.folder / "attention.csv")
-        write_json(self.folder / "metrics_test.json", metrics)
-        if self.external:
-            self.datalist.save(self.folder / "datalist.json")
-            write_json(self.folder / "run.json", self.run.record)
-        print(f"tested {len(seen)} patients: {self.folder / 'metrics_test.json'}")
+        tasks = {"type": metrics["tasks"]["type"], "grade": metrics["tasks"]["grade_end2end"]}
+        main = {f"{name}_roc_auc_macro": scores["roc_auc_macro"] for name, scores in tasks.items()}
+        print(f"tested {len(seen)} patients: {self.run.save_scores(self.datalist, metrics, main)}")
         for task in ("type", "grade_end2end"):
             for name in ("balanced_accuracy", "roc_auc_macro"):
                 print(f"  {task + ' ' + name:32} {_interval(metrics['tasks'][task][name])}")
@@ -127,9 +124,9 @@ def prediction_table(
 
 
 def attention_table(seen: list[Prediction], files: dict[str, list[str]]) -> pd.DataFrame:
-    """One row a slice: ``id``, ``slice`` (from 0), ``file`` and ``weight``; a volume's slices share its file."""
+    """One row a slice: ``id``, ``slice`` (from 1), ``file`` and ``weight``; a volume's slices share its file."""
     rows = [
-        (p.id, n, files[p.id][n] if len(files[p.id]) > 1 else files[p.id][0], weight)
+        (p.id, n + 1, files[p.id][n] if len(files[p.id]) > 1 else files[p.id][0], weight)
         for p in seen
         for n, weight in enumerate(p.attention)
     ]

@@ -44,12 +44,8 @@ class SavePredictions:
 
     def __call__(self, engine: Engine) -> None:
         for sample, output in zip(engine.state.batch, engine.state.output, strict=True):  # decollated
-            joint = output["log_joint"].exp().cpu().numpy()
-            if not np.isfinite(joint).all():  # MONAI's readers let NaN pass
-                self.cases.failed[sample["id"]] = "holds NaN or infinite values"
-                continue
             self.ids.append(sample["id"])
-            self.joint.append(joint)
+            self.joint.append(output["log_joint"].exp().cpu().numpy())
 
     def finish(self) -> None:
         """Write the table and say what failed.

@@ -13,10 +13,10 @@ import torch
 from torch.utils.data import IterableDataset
 
 from brainmri_monai.data.datalist import Datalist, digest_of, entry
-from brainmri_monai.data.dicom import check_dicom
+from brainmri_monai.data.images import require_portable
 from brainmri_monai.data.parallel import on_all_cores
 from brainmri_monai.data.patients import Patient, PatientSet, Problem, find_cases, find_patients
-from brainmri_monai.data.persons import find_persons, image_digests, split_persons
+from brainmri_monai.data.persons import find_persons, image_marks, split_persons
 from brainmri_monai.data.splits import require_folds
 from brainmri_monai.data.stack import ImageError
 from brainmri_monai.data.store import ArrayStore
@@ -40,7 +40,7 @@ def training_patients(
 ) -> Datalist:
     """Find the patients of a training, prepare each once, leave out what is broken, split the rest, and save it.
 
-    Patients who share an image, pixel for pixel, come into one part (see ``data.persons``). When the run's folder holds
+    Patients who share images come into one part (see ``data.persons``). When the run's folder holds
     a datalist, it is used again, provided that the data are the same: so a person may move patients between its parts
     before the training begins.
 
@@ -75,9 +75,9 @@ def training_patients(
             datalist.root = found.root
             return datalist
         _require_plain_names({p.type for p in patients})
-        seen = ArrayStore(store.folder, recipe="digests 1")
-        digests = on_all_cores(lambda patient: seen.get(patient.image, image_digests), patients)
-        split = split_persons(find_persons(patients, digests, found.root), seed, folds, fold)
+        seen = ArrayStore(store.folder, recipe="marks 1")
+        marks = on_all_cores(lambda patient: seen.get(patient.image, image_marks), patients)
+        split = split_persons(find_persons(patients, marks, found.root), seed, folds, fold)
         types = sorted({e["type"] for e in entries})
         datalist = Datalist.build(found.root, found.layout, types, entries, split, how, problems)
         datalist.save(path)
@@ -131,21 +131,23 @@ class CaseStream(IterableDataset):
     Args:
         dataset_dir: see ``data.patients.find_cases``.
         transform: applied to each sample, ``id`` and ``image`` (a path, or a list of slice files).
+        portable: the transform reads with MONAI's own readers: look at the files before.
     """
 
-    def __init__(self, dataset_dir: str | Path, transform: Any) -> None:
+    def __init__(self, dataset_dir: str | Path, transform: Any, portable: bool = False) -> None:
         if not str(dataset_dir):
             raise BrainMRIError("nothing to predict.\nGive a patient's folder or file with --dataset_dir.")
         self.cases: PatientSet = find_cases(dataset_dir)
         self.transform = transform
+        self.portable = portable
         self.failed: dict[str, str] = {p.where: f"{p.what}. {p.remedy}" for p in self.cases.problems}
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for case in self.cases.patients:
             files = [str(file) for file in case.image]
             try:
-                if case.image[0].is_dir():
-                    check_dicom(case.image[0])  # ITK fills what is missing in silence
+                if self.portable:
+                    require_portable(case.image)
                 yield self.transform({"id": case.id, "image": files[0] if len(files) == 1 else files})
             except Exception as error:  # whatever a reader or a transform raises, the next case is another file
                 self.failed[case.id] = reason(error)

@@ -18,7 +18,6 @@ from brainmri_monai.engines.run_folder import RunFolder
 from brainmri_monai.engines.slices.prediction import probabilities_of
 from brainmri_monai.engines.weights import save
 from brainmri_monai.errors import BrainMRIError
-from brainmri_monai.files import write_json
 from brainmri_monai.metrics.calibration import fit_temperature
 from brainmri_monai.metrics.selective import Abstention, confidence_for_risk
 from brainmri_monai.metrics.slice_table import to_slice_answers, to_slice_table
@@ -131,12 +130,10 @@ class SliceEvaluation:
         answers = to_slice_answers(table, self.datalist.types)
         metrics = self.summary(answers, list(table["id"]), list(table["decision"]))
         write_table(table, self.folder / "test_predictions.csv")
-        write_json(self.folder / "metrics_test.json", metrics)
-        if self.external:
-            self.datalist.save(self.folder / "datalist.json")
-            write_json(self.folder / "run.json", self.run.record)
-        print(f"tested {metrics['slices']} slices in {metrics['groups']} groups: {self.folder / 'metrics_test.json'}")
-        _print_scores(metrics["tasks"]["class"])
+        scores = metrics["tasks"]["class"]
+        path = self.run.save_scores(self.datalist, metrics, {k: scores[k] for k in ("accuracy", "macro_f1", "ece")})
+        print(f"tested {metrics['slices']} slices in {metrics['groups']} groups: {path}")
+        _print_scores(scores)
         if "without_twins" in metrics:
             print(f"without the {metrics['twins_of_training']} slices that have a twin in the training:")
             _print_scores(metrics["without_twins"]["tasks"]["class"])
@@ -169,9 +166,12 @@ class SliceEvaluation:
 
 
 def _no_promise(risk: float, abstention: Abstention) -> str:
+    if not abstention.coverage:
+        return f"no slice is answered: at no confidence were the validation slices wrong as seldom as {risk:.2%} asks"
     return (
-        f"a risk of {risk:.2%} cannot be promised from so few validation slices: the least confidence is the one whose "
-        f"bound is lowest, {abstention.bound:.2%}, while {abstention.coverage:.0%} of them are answered"
+        f"a risk of {risk:.2%} cannot be promised from so few validation slices: above the least confidence "
+        f"{abstention.coverage:.0%} of them are answered, {abstention.risk:.2%} wrongly, and the bound is "
+        f"{abstention.bound:.2%}"
     )
 
 

@@ -12,7 +12,7 @@ import torch
 from ignite.engine import Engine, Events
 from torch.utils.data import IterableDataset
 
-from brainmri_monai.data.images import SLICE_SUFFIXES, is_picture
+from brainmri_monai.data.images import SLICE_SUFFIXES, is_picture, require_portable
 from brainmri_monai.data.patients import list_folder, relative
 from brainmri_monai.data.slices.folders import OTHER_PICTURES, SAVE_AS
 from brainmri_monai.engines.patients.patients import reason
@@ -21,11 +21,8 @@ from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.metrics.slice_table import to_slice_table
 from brainmri_monai.metrics.table import write_table
 from brainmri_monai.networks.slice_classifier import DECISIONS, SliceClassifier
-from brainmri_monai.transforms.pictures import read_one
 
-__all__ = ["SavePortableSlices", "SaveSlices", "SliceStream"]
-
-SAID = {"answered": "answered", "uncertain": "uncertain", "not_brain_mri": "not a brain MRI"}
+__all__ = ["SavePortableSlices", "SaveSlices", "SliceStream", "in_words"]
 
 
 class SliceStream(IterableDataset):
@@ -35,12 +32,13 @@ class SliceStream(IterableDataset):
         dataset_dir: a folder; all pictures in it are taken, also those in folders below.
         image: one file instead: a picture, or a volume of one slice.
         transform: applied to each sample, ``id`` and ``image``, a path.
+        portable: the transform reads with MONAI's own reader: look at the files before.
 
     Raises:
         BrainMRIError: when both are given, or neither, or there is no picture.
     """
 
-    def __init__(self, dataset_dir: str | Path, image: str | Path, transform: Any) -> None:
+    def __init__(self, dataset_dir: str | Path, image: str | Path, transform: Any, portable: bool = False) -> None:
         if bool(str(dataset_dir)) == bool(str(image)):
             found = "both" if str(image) else "neither"
             raise BrainMRIError(
@@ -49,6 +47,7 @@ class SliceStream(IterableDataset):
             )
         self.files = _one(Path(image)) if str(image) else _all(Path(dataset_dir))
         self.transform = transform
+        self.portable = portable
         unread = [name for name, file in self.files.items() if file.suffix.lower() in OTHER_PICTURES]
         self.failed = dict.fromkeys(unread, f"is not a kind of picture that is read. {SAVE_AS}")
 
@@ -57,9 +56,11 @@ class SliceStream(IterableDataset):
             if name in self.failed:
                 continue
             try:
+                if self.portable:
+                    require_portable([file])
                 yield self.transform({"id": name, "image": str(file)})
             except Exception as error:  # whatever a reader or a transform raises, the next slice is another file
-                self.failed[name] = reason(_own_words(file) or error)
+                self.failed[name] = reason(error)
 
 
 class SaveSlices:
@@ -101,13 +102,27 @@ class SaveSlices:
             )
             write_table(table, path)
             for row in table.itertuples():
-                print(f"{row.id}: {row.pred} ({row.confidence:.3f}), {SAID[row.decision]}")
+                print(f"{row.id}: {in_words(row.pred, row.confidence, row.decision)}")
             print(f"{len(table)} predicted: {path}")
         for name, why in self.cases.failed.items():
             print(f"failed: {name}: {why}", file=sys.stderr)
         if self.cases.failed:
             print(f"{len(self.cases.failed)} failed, {len(self.answers)} predicted", file=sys.stderr)
             raise SystemExit(1)
+
+
+def in_words(best: str, confidence: float, decision: str) -> str:
+    """An answer as people read it.
+
+    Args:
+        best: the likeliest class.
+        confidence: its probability.
+        decision: one of ``DECISIONS``.
+    """
+    answer = f"{best} ({confidence:.3f})"
+    return {"answered": answer, "uncertain": f"uncertain, most likely {answer}", "not_brain_mri": "not a brain MRI"}[
+        decision
+    ]
 
 
 class SavePortableSlices(SaveSlices):
@@ -135,19 +150,7 @@ class SavePortableSlices(SaveSlices):
             decisions = self.network.decision(log_p, distances)
         rows = zip(samples, log_p.double().cpu().numpy(), decisions.tolist(), distances.tolist(), strict=True)
         for sample, own, decision, distance in rows:
-            if np.isnan(own).any():  # MONAI's readers let NaN pass
-                self.cases.failed[sample["id"]] = "holds NaN or infinite values"
-            else:
-                self.answers.append(SliceAnswer(sample["id"], own, DECISIONS[decision], distance))
-
-
-def _own_words(file: Path) -> BrainMRIError | None:
-    """Why a file cannot be read; MONAI's readers tell it in traces."""
-    try:
-        read_one(file)
-    except BrainMRIError as error:
-        return error
-    return None
+            self.answers.append(SliceAnswer(sample["id"], own, DECISIONS[decision], distance))
 
 
 def _one(file: Path) -> dict[str, Path]:

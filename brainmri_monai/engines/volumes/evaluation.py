@@ -19,7 +19,6 @@ from brainmri_monai.engines.volumes.calibration import VolumeCalibration, doubts
 from brainmri_monai.engines.volumes.scores import VolumeScores
 from brainmri_monai.engines.weights import save
 from brainmri_monai.errors import BrainMRIError
-from brainmri_monai.files import write_json
 from brainmri_monai.metrics.cohort import cohort_error, describe_cases
 from brainmri_monai.metrics.reliability import describe_bins
 from brainmri_monai.metrics.table import write_table
@@ -98,11 +97,9 @@ class VolumeEvaluation:
         table = pd.DataFrame([one["row"] for one in seen])
         metrics = self.summary(table, np.stack([one["bins"] for one in seen]), failed)
         write_table(table, self.folder / "test_predictions.csv")
-        write_json(self.folder / "metrics_test.json", metrics)
-        if self.external:
-            self.datalist.save(self.folder / "datalist.json")
-            write_json(self.folder / "run.json", self.run.record)
-        print(f"tested {metrics['cases']} cases of {metrics['patients']} patients: {self.folder / 'metrics_test.json'}")
+        main = {f"dice_{region.lower()}": scores["dice"]["mean"] for region, scores in metrics["scores"].items()}
+        path = self.run.save_scores(self.datalist, metrics, main)
+        print(f"tested {metrics['cases']} cases of {metrics['patients']} patients: {path}")
         print(short_table(metrics))
         for note in metrics["notes"]:
             print(f"note: {note}")

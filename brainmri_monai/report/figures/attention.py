@@ -36,9 +36,7 @@ def attention_path(output_dir: str | Path, patient: str) -> Path:
     return Path(output_dir) / "figures" / "attention" / f"{name}.png"
 
 
-def plot_attention(
-    slices: np.ndarray, weights: np.ndarray, path: str | Path, title: str, *, top: int = 3, first_number: int = 0
-) -> None:
+def plot_attention(slices: np.ndarray, weights: np.ndarray, path: str | Path, title: str, *, top: int = 3) -> None:
     """Draw all slices of a patient in order, each with a bar of its weight, and the heaviest enlarged, as PNG.
 
     When all weigh the same, as under mean pooling, evenly spread slices are enlarged.
@@ -49,7 +47,6 @@ def plot_attention(
         path: the file to write.
         title: above the figure.
         top: how many slices are enlarged.
-        first_number: number of the first slice, for the captions.
     """
     from matplotlib.patches import Rectangle
 
@@ -74,7 +71,7 @@ def plot_attention(
 
     write(MARGIN, TITLE / 2 - 4, style.shorten(title, 90), fontsize=11, fontweight="bold")
     for place in enlarged:
-        caption = f"slice {place.index + first_number} · weight {weights[place.index]:.2f}"
+        caption = f"slice {place.index + 1} · weight {weights[place.index]:.2f}"
         write(place.x, place.y + place.rows + 19, caption, fontsize=9)
     largest = weights.max() or 1.0
     for place in small:
@@ -84,7 +81,7 @@ def plot_attention(
         if place.index in heaviest:
             frame = {"facecolor": "none", "edgecolor": style.RED, "linewidth": 1.6}
             draw(place.x - 1, place.y - 1, place.columns + 2, place.rows + 2, **frame)
-        number = str(place.index + first_number)
+        number = str(place.index + 1)
         write(place.x, below + thickness + 10, number, fontsize=6.5, color=style.GREY)
     style.save(figure, path)
 
