@@ -18,6 +18,16 @@ SLICE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 
 _FORMATS = ("JPEG", "PNG", "BMP", "TIFF")  # the MPO of some cameras opens as a JPEG
 
+_MARKS = {
+    b"GIF8": "a GIF picture",
+    b"RIFF": "a WebP picture or another RIFF file",
+    b"%PDF": "a PDF document",
+    b"PK\x03\x04": "a ZIP archive",
+    b"\x1f\x8b": "packed with gzip",
+    b"<": "a text page, such as HTML",
+    bytes(12): "made of zeros",
+}
+
 
 def is_picture(file: Path) -> bool:
     """Tell by the name whether this is a picture of one slice."""
@@ -126,15 +136,19 @@ def _read_picture(file: Path) -> Stack:
             "Check that this is a scan, and export its slices at their own size.",
         ) from error
     except UnidentifiedImageError as error:
-        with open(file, "rb") as stream:
-            start = stream.read(12)
-        raise ImageError(
-            file, f"the content is not a JPEG, PNG, BMP or TIFF picture: it starts with {start!r}"
-        ) from error
+        raise ImageError(file, f"the content is not a JPEG, PNG, BMP or TIFF picture: {_start_of(file)}") from error
     except Exception as error:  # a decoder that meets broken bytes raises nearly anything
         raise ImageError(file, f"the picture cannot be decoded: {reason_of(error)}") from error
     check_finite(file, pixels)
     return Stack([pixels], mode)
+
+
+def _start_of(file: Path) -> str:
+    """What a file is, by its first bytes."""
+    with open(file, "rb") as stream:
+        start = stream.read(12)
+    kind = next((kind for mark, kind in _MARKS.items() if start.startswith(mark)), None)
+    return f"it is {kind}" if kind else f"it starts with {start!r}"
 
 
 def _bring_to_one_depth(files: Sequence[str | Path], stacks: list[Stack]) -> None:

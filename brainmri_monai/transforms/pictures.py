@@ -18,6 +18,7 @@ from brainmri_monai.data.stack import ImageError
 __all__ = ["LoadPictured", "prepare_picture", "read_one"]
 
 UPPER_PERCENTILE = 99.5  # brighter pixels are vessels and artefacts
+LONGEST = 4  # times the shorter side of a slice, beyond any field of view
 
 
 def prepare_picture(picture: np.ndarray, size: int) -> np.ndarray:
@@ -71,9 +72,14 @@ def read_one(file: str | Path) -> np.ndarray:
     """Read the slice of a file, H W 3.
 
     Raises:
-        ImageError: when it cannot be read, or holds several.
+        ImageError: when it cannot be read, holds several, or is a strip.
     """
     slices = read_stack(file).slices
     if len(slices) > 1:
         raise ImageError(file, f"expected one slice, found {len(slices)}", "Export the slice that is to be classified.")
+    rows, columns = slices[0].shape[:2]
+    if max(rows, columns) > LONGEST * min(rows, columns):
+        raise ImageError(
+            file, f"expected a slice, found a strip of {columns} x {rows} pixels", "Export the whole slice."
+        )
     return slices[0]

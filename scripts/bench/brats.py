@@ -3,6 +3,7 @@
 Each figure is a ratio of medians of both sides, taken in turns in one run. The exit code is 1 when a target is missed.
 
 CASES is a BraTS data set with label maps, such as $BRAINMRI_DATA/brats_tcga or what `brainmri phantom volumes` makes.
+Both sides have the weights of the bundle's `models/`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from statistics import median
 
 import numpy as np
 import torch
-from measure import alternate, report, timed, trainer_steps, workflow
+from measure import alternate, report, report_score, timed, trainer_steps, workflow
 from monai.data import DataLoader, Dataset
 from monai.inferers import SlidingWindowInferer
 from monai.losses import DiceLoss
@@ -25,8 +26,10 @@ from monai.networks.nets import SegResNet
 from monai.transforms import (
     Activationsd,
     AsDiscreted,
+    CenterSpatialCrop,
     Compose,
     ConvertToMultiChannelBasedOnBratsClassesd,
+    DivisiblePad,
     EnsureChannelFirstd,
     Invertd,
     LoadImaged,
@@ -36,14 +39,17 @@ from monai.transforms import (
     RandShiftIntensityd,
     RandSpatialCropd,
     SaveImaged,
+    SpatialCrop,
 )
 
 from brainmri_monai.data.brats.cases import Case, find_volumes
-from brainmri_monai.data.brats.conventions import MODALITIES
+from brainmri_monai.data.brats.conventions import MODALITIES, Convention
 from brainmri_monai.data.brats.labels import to_portable
 from brainmri_monai.data.brats.volumes import read_label
 from brainmri_monai.data.bundles import find_bundle
+from brainmri_monai.engines import VolumeInferer, load_network
 from brainmri_monai.metrics import lesionwise_scores
+from brainmri_monai.metrics.regions import dice, foreground_box
 from brainmri_monai.networks import RegionNetwork
 from brainmri_monai.transforms.volumes import REGIONS
 
@@ -148,10 +154,54 @@ class ZooTraining:
                     return
 
 
-def lesionwise(case: Case, convention: object) -> float:
-    """Seconds for all regions of a case: its label map against itself, moved by three voxels."""
+def read_as_the_zoo(case: Case) -> torch.Tensor:
+    """4 240 240 155, normalised."""
+    load = Compose(
+        [
+            LoadImaged("image"),
+            EnsureChannelFirstd("image"),
+            NormalizeIntensityd("image", nonzero=True, channel_wise=True),
+        ]
+    )
+    return load({"image": [str(case.images[name]) for name in MODALITIES]})["image"].as_tensor()
+
+
+@torch.inference_mode()
+def dice_by_window(case: Case, convention: Convention, network: RegionNetwork) -> tuple[float, float]:
+    """Mean Dice of the regions against the truth: in the brain's box, and in the zoo's window."""
+    image, truth = read_as_the_zoo(case), regions_of(case, convention)
+    box = (slice(None), *foreground_box((image != 0).any(dim=0).numpy()))
+    crop = image[box]
+    padded = DivisiblePad(16)(crop)
+    answer = VolumeInferer(precision="float32")(padded[None], network)[0]
+    in_box = np.zeros(truth.shape, bool)
+    in_box[box] = (CenterSpatialCrop(crop.shape[1:])(answer) > 0).numpy()
+    in_window = (SlidingWindowInferer(WINDOW, overlap=0.5)(image[None], network)[0] > 0).numpy()
+    return float(dice(in_box, truth).mean()), float(dice(in_window, truth).mean())
+
+
+@torch.inference_mode()
+def dice_by_precision(case: Case, convention: Convention, network: RegionNetwork) -> float:
+    """Least Dice of a region between the answers in bfloat16 and in float32, in one window over the tumour.
+
+    Where bfloat16 is emulated this takes minutes.
+    """
+    image, truth = read_as_the_zoo(case), regions_of(case, convention)
+    middle = [(side.start + side.stop) // 2 for side in foreground_box(truth.any(axis=0))]
+    part = SpatialCrop(roi_center=middle, roi_size=PATCH)(image)[None].contiguous()
+    exact, short = ((VolumeInferer(precision=name)(part, network)[0] > 0).numpy() for name in ("float32", "bfloat16"))
+    return float(dice(short, exact).min())
+
+
+def regions_of(case: Case, convention: Convention) -> np.ndarray:
+    """Truth: R H W D, boolean."""
     label = to_portable(read_label(case, convention), convention)
-    truth = np.stack([np.isin(label, REGIONS[name]) for name in NAMES])
+    return np.stack([np.isin(label, REGIONS[name]) for name in NAMES])
+
+
+def lesionwise(case: Case, convention: Convention) -> float:
+    """Seconds for all regions of a case: its label map against itself, moved by three voxels."""
+    truth = regions_of(case, convention)
     moved = np.roll(truth, 3, axis=1)
     return timed(lambda: lesionwise_scores(moved, truth, (1, 1, 1), regions=NAMES, version="brats2023", task="GLI"))
 
@@ -171,19 +221,23 @@ def main() -> int:
     results = []
     with tempfile.TemporaryDirectory() as temporary:
         output = Path(temporary)
-        torch.manual_seed(0)
-        network = segresnet()
-        (output / "zoo").mkdir()
-        (output / "ours").mkdir()
-        torch.save(network.state_dict(), output / "zoo/model.pt")
-        torch.save(RegionNetwork(network).state_dict(), output / "ours/model.pt")
+        network = load_network(RegionNetwork(segresnet()), BUNDLE / "models/model.pt").eval()
+        weights = {"ours": BUNDLE / "models/model.pt", "zoo": output / "model.pt"}
+        torch.save(network.body.state_dict(), weights["zoo"])
         sides, case = ("ours", "zoo"), found.cases[0]
-        turns = [{side: one_case(side, case, output / side / "model.pt") for side in sides} for _ in range(rounds)]
+        turns = [{side: one_case(side, case, weights[side]) for side in sides} for _ in range(rounds)]
         ours, zoo = (
             {key: median(turn[side][key] for turn in turns) for key in ("seconds", "memory")} for side in sides
         )
         results.append(report("a case from disk to disk", ours["seconds"], zoo["seconds"], 12, "s", most=True))
         results.append(report("peak memory of a case", ours["memory"], zoo["memory"], 0.6, "GB", most=False))
+
+        some = found.cases[: 2 if arguments.quick else 5]
+        in_box, in_window = np.mean([dice_by_window(each, found.convention, network) for each in some], axis=0)
+        what = f"Dice of {len(some)} cases, brain's box (ours) against the whole window"
+        results.append(report_score(what, in_box, in_window))
+        both = dice_by_precision(case, found.convention, network)
+        results.append(report_score("Dice of bfloat16 to float32 in one window", both, 0.995))
 
         made = workflow(BUNDLE, "training", arguments.cases, output / "run", ["segresnet"], patch_size=list(PATCH))
         datalist = made.parser.get_parsed_content("datalist")

@@ -11,7 +11,7 @@ from monai.bundle import ConfigWorkflow
 
 from brainmri_monai.data.bundles import config_files
 
-__all__ = ["alternate", "report", "timed", "trainer_steps", "workflow"]
+__all__ = ["alternate", "report", "report_score", "timed", "trainer_steps", "workflow"]
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -62,4 +62,11 @@ def report(name: str, ours: float, reference: float, target: float, unit: str, *
         f"target {sign} {target} {'met' if good else 'MISSED'}",
         flush=True,
     )
+    return good
+
+
+def report_score(name: str, ours: float, target: float) -> bool:
+    """Print a line on a score that must be at least the target."""
+    good = ours >= target
+    print(f"{name}: {ours:.4f}, target >= {target:.4g} {'met' if good else 'MISSED'}", flush=True)
     return good

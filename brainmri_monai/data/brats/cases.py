@@ -146,6 +146,9 @@ def _scan(root: str | Path, name: str | None, allow_missing: bool = False) -> tu
         missing = [modality for modality in needed if modality not in case.modalities]
         if missing:
             what = f"lacks {', '.join(missing)}; found {', '.join(case.modalities)}"
+            folders = {file.parent for file in case.files}
+            unknown = [volume.name for volume in found.unknown if volume.folder in folders]
+            what += f"; of no known name: {', '.join(unknown[:3])}" if unknown else ""
             severity = "warning" if allow_missing else "error"
             problems.append(Problem(severity, case.id, what, "Copy the missing files there.", case.patient))
         if not missing or allow_missing:

@@ -46,12 +46,14 @@ class Found:
         tables: CSV files.
         problems: what was left out or taken by a guess.
         since_2023: whether files are named by the words that came in 2023.
+        unknown: volumes whose names tell no role in a case.
     """
 
     cases: dict[str, CaseFiles]
     tables: list[Path]
     problems: list[Problem]
     since_2023: bool
+    unknown: list[Volume]
 
 
 _Sorted = dict[str, dict[str, list[Volume]]]  # case → role → files, of which there should be one
@@ -91,7 +93,7 @@ def find_files(root: Path) -> Found:
             problems.append(Problem("error", where, what, "Copy the images of this case, or remove it.", patient))
         else:
             cases[case] = {role: volume for role, (volume,) in chosen.items()}
-    return Found(cases, walk.tables, problems, any(name and name.since_2023 for name in names))
+    return Found(cases, walk.tables, problems, any(name and name.since_2023 for name in names), unmatched)
 
 
 def holds_volumes(root: str | Path) -> bool:

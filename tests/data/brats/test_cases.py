@@ -161,6 +161,8 @@ def test_a_case_without_a_modality_is_left_out_unless_asked_for(tmp_path, write_
     found = find_volumes(tmp_path, allow_missing=True)
     assert [case.modalities for case in found.cases] == [MODALITIES, ("t1", "t2", "flair")]
     assert only_problem(found).severity == "warning"
+    (folder / "BraTS-PED-00255-000-t1gad.nii.gz").touch()
+    assert only_problem(find_volumes(tmp_path)).what.endswith("of no known name: BraTS-PED-00255-000-t1gad.nii.gz")
 
 
 def test_a_doubled_modality_is_an_error(tmp_path, write_case):

@@ -102,7 +102,7 @@ def test_all_bad_files_are_found_in_one_pass(root, picture):
         "pituitary",
     }
     assert "0 bytes" in found["glioma/zero.jpg"]
-    assert "starts with b'GIF8" in found["glioma/hidden.png"]
+    assert "it is a GIF picture" in found["glioma/hidden.png"]
     assert check_patients(root).facts["slices"] == 8, "the others go on"
 
 

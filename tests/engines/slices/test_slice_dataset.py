@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 from monai.data import DataLoader
+from PIL import Image
 
 from brainmri_monai.data.slices.datalist import SliceList
 from brainmri_monai.data.slices.folders import find_slices
+from brainmri_monai.data.stack import ImageError
 from brainmri_monai.engines import SliceBatches, as_it_is, picture_store
 from brainmri_monai.engines.slices.reading import read_set
 from brainmri_monai.transforms import LoadPictured, prepare_picture
@@ -35,6 +37,12 @@ def test_a_batch_holds_what_the_files_hold(datalist, store):
         for name, image, label in zip(batch["id"], batch["image"], batch["label"], strict=True):
             assert torch.equal(image, load({"image": datalist.root / name})["image"])
             assert name.startswith(datalist.types[label].replace("notumor", "no"))
+
+
+def test_a_strip_is_no_slice(tmp_path):
+    Image.new("L", (200, 40), 9).save(tmp_path / "strip.png")
+    with pytest.raises(ImageError, match="expected a slice, found a strip of 200 x 40 pixels"):
+        LoadPictured("image", 32)({"image": tmp_path / "strip.png"})
 
 
 def test_at_most_so_many_slices_are_taken_from_all_of_them(datalist, store):
