@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,18 @@ def _write_cohort(root: Path, patients: Mapping[str, int], seed: int = 0, prefix
         kind = TYPES.index(name) if name in TYPES else len(name)
         _write_slices(root / label / f"{prefix}{number:02d}", draw_slices(random, kind, int(grade or 2)))
     return root
+
+
+@pytest.fixture(autouse=True)
+def no_handlers_left() -> Iterator[None]:
+    """MONAI's runner sets up logging to the streams of the test, which are closed after it."""
+    root = logging.getLogger()
+    before = root.handlers[:]
+    yield
+    for logger in [root, *map(logging.getLogger, logging.root.manager.loggerDict)]:
+        for handler in logger.handlers[:]:
+            if isinstance(handler, logging.StreamHandler) and handler not in before:
+                logger.removeHandler(handler)
 
 
 @pytest.fixture(scope="session")

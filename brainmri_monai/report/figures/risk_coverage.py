@@ -59,7 +59,8 @@ def plot_risk_coverage(
             markeredgecolor="white", clip_on=False, zorder=5,
         )  # fmt: skip
         handles.append(point)
-        labels.append(f"confidence of at least {threshold:.3f}: {given.mean():.1%} answered, {risk:.2%} of them wrong")
+        told = f"confidence of at least {threshold:.3f}: {given.mean():.1%} answered, {risk:.2%} of them wrong"
+        labels.append(told if given.any() else "no answer is sure enough")
     highest = max(curve.risk[x >= 20].max(initial=0), curve.risk[-1], 1 / n)
     axes.set(xlim=(0, 100), ylim=(0, 100 * min(1.0, 1.6 * highest + 2 / n)))
     style.legend(axes, handles, labels)
