@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import rankdata
 
 __all__ = ["average_precision", "roc_auc"]
 
@@ -22,13 +21,12 @@ def roc_auc(positive: ArrayLike, score: ArrayLike) -> float:
     Returns:
         NaN without a positive or without a negative.
     """
-    positive = np.asarray(positive, dtype=bool)
-    positives = int(positive.sum())
-    negatives = positive.size - positives
-    if positives == 0 or negatives == 0:
+    positive, score = np.asarray(positive, dtype=bool), np.asarray(score, dtype=float)
+    positives, negatives = score[positive], np.sort(score[~positive])
+    if not len(positives) or not len(negatives):
         return float("nan")
-    ranks = rankdata(score)[positive].sum()
-    return float((ranks - positives * (positives + 1) / 2) / (positives * negatives))
+    below = np.searchsorted(negatives, positives, "left") + np.searchsorted(negatives, positives, "right")
+    return float(below.mean() / 2 / len(negatives))
 
 
 def average_precision(positive: ArrayLike, score: ArrayLike) -> float:

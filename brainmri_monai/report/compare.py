@@ -45,7 +45,7 @@ def compare(runs: Sequence[str | Path], output_dir: str | Path) -> Path:
         _require_same(kind, folders[0], tables[0], folder, table)
     scores = _common_scores(kind, tables)
     samples = [kind.statistics(table, metrics) for table, metrics in zip(tables, every, strict=True)]
-    statistics, units = [_only(scores, sample) for sample, _ in samples], samples[0][1]
+    statistics, units = [_remembered(_only(scores, sample)) for sample, _ in samples], samples[0][1]
     values = [bootstrap(s, units, RESAMPLES) for s in statistics]
     differences = [None, *(paired_bootstrap(statistics[0], s, units, RESAMPLES) for s in statistics[1:])]
     comparison = {
@@ -110,6 +110,19 @@ def _only(names: dict[str, Score], statistics: Statistics) -> Statistics:
         return {name: values[name] for name in names}
 
     return chosen_scores
+
+
+def _remembered(statistics: Statistics) -> Statistics:
+    """A run's values and its differences to others are of the same draws: each is computed once."""
+    known: dict[bytes, dict[str, float]] = {}
+
+    def of_draw(chosen: NDArray) -> dict[str, float]:
+        draw = chosen.tobytes()
+        if draw not in known:
+            known[draw] = statistics(chosen)
+        return known[draw]
+
+    return of_draw
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
