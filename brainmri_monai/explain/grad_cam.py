@@ -76,25 +76,22 @@ def layer_maps(
         score = logits[0, int(logits.argmax()) if target is None else target]
         kept = {name: outputs[name] for name in wanted if outputs[name][0, 0].numel() > 1}
         gradients = torch.autograd.grad(score, list(kept.values()))
-    weigh = _plus_plus_weights if plus_plus else _mean_gradient
-    return {
-        name: to_map((weigh(a[0].detach(), g[0])[:, None, None] * a[0]).sum(dim=0))
-        for (name, a), g in zip(kept.items(), gradients, strict=True)
-    }
+    combine = _plus_plus if plus_plus else _plain
+    return {name: to_map(combine(a[0].detach(), g[0])) for (name, a), g in zip(kept.items(), gradients, strict=True)}
 
 
-def _mean_gradient(activation: Tensor, gradient: Tensor) -> Tensor:
-    """Weight of each channel, K h w → K."""
-    return gradient.mean(dim=(1, 2))
+def _plain(activation: Tensor, gradient: Tensor) -> Tensor:
+    """K h w each → h w: channels weighted by their mean gradient."""
+    return (gradient.mean(dim=(1, 2), keepdim=True) * activation).sum(dim=0)
 
 
-def _plus_plus_weights(activation: Tensor, gradient: Tensor) -> Tensor:
-    """Weight of each channel, K h w → K: equation 19 of Grad-CAM++ gives each pixel's share.
+def _plus_plus(activation: Tensor, gradient: Tensor) -> Tensor:
+    """K h w each → h w: channels weighted by their positive gradients, of which equation 19 gives each pixel's share.
 
-    It was derived for maps after a ReLU. What a convolution puts out is taken as a ReLU would leave it: a negative sum
-    would turn the weights around.
+    It was derived for maps after a ReLU, so that what a convolution puts out is taken as a ReLU would leave it: a
+    negative sum would turn the weights around, and negative values would blacken the map.
     """
-    positive = gradient.clamp(min=0)
-    total = activation.clamp(min=0).sum(dim=(1, 2), keepdim=True)
+    positive, activation = gradient.clamp(min=0), activation.clamp(min=0)
+    total = activation.sum(dim=(1, 2), keepdim=True)
     share = positive**2 / (2 * positive**2 + total * positive**3).clamp(min=torch.finfo(positive.dtype).tiny)
-    return (share * positive).sum(dim=(1, 2))
+    return ((share * positive).sum(dim=(1, 2), keepdim=True) * activation).sum(dim=0)

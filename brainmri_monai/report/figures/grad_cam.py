@@ -44,7 +44,7 @@ def plot_grad_cam(
     write(MARGIN, 0.22, style.shorten(title, int(wide * 11)), fontsize=11, fontweight="bold")
     show(figure, image, (MARGIN, TOP + NAMES, SIDE, high))
     write(MARGIN + SIDE / 2, TOP + NAMES - 0.14, "slice", fontsize=9, ha="center")
-    where = "above: each map in\nits layer's resolution\n\nbelow: the same\nover the slice"
+    where = "above: each map in\nits own resolution\n\nbelow: the same\nover the slice"
     write(MARGIN + SIDE / 2, TOP + NAMES + 1.5 * high + GAP, where, fontsize=8, ha="center", color=PALE_ON_BLACK)
     for number, name in enumerate(chosen, start=1):
         left, top = MARGIN + number * (SIDE + GAP), TOP + NAMES
