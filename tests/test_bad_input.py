@@ -50,7 +50,9 @@ def data(cohort, tmp_path) -> Path:
         (["training", "--train#trainr#max_epochs", "3"], "unknown option --train#trainr#max_epochs"),
         (["training", "--config", "attention"], "no configuration 'attention'"),
         (["training"], "no data set given"),
-        (["inference", "--types", "['a','b']"], "nothing to predict"),
+        (["inference"], "nothing to predict"),
+        (["inference", "--types", "['a','b']"], "--types is fixed by the training of the weights"),
+        (["training", "--type_weight", "0", "--grade_weight", "0"], "are both 0: nothing is learnt"),
     ],
 )
 def test_mistyped_command_is_told(brainmri, words, said):
@@ -75,7 +77,7 @@ def test_evaluating_what_was_never_trained_is_told(brainmri, tmp_path):
         (("--metric", "val_auc"), "metric 'val_auc' cannot choose the best epoch"),
         (("--fold", "7"), "fold 7 asked for, of 5 folds"),
         (("--fold", "0", "--folds", "99"), "99 folds asked for, and there are 24 patients"),
-        (("--pretrained", "nowhere.pt", "--config", "mobilenet"), "no weights at"),
+        (("--pretrained", "nowhere.pt", "--config", "mobilenet"), "nowhere.pt does not exist"),
     ],
 )
 def test_bad_value_of_an_option_is_told(train, cohort, option, said):
@@ -101,6 +103,7 @@ def test_bad_value_of_an_option_is_told(train, cohort, option, said):
         ("bag_policy", "middle", "one of uniform, first, center, random, all"),
         ("precision", "fp8", "one of auto, bfloat16, float32"),
         ("fresh", "perhaps", "true or false"),
+        ("metric", "foo", "a score of the validation, such as loss, or epoch"),
     ],
 )
 def test_value_that_is_not_allowed_is_told_before_any_work(train, cohort, tmp_path, option, value, what):

@@ -249,7 +249,7 @@ def test_folders_without_classes_are_told(train, tmp_path):
         (("--metric", "auc"), "metric 'auc' cannot choose the best epoch"),
         (("--label_smoothing", "2"), "--label_smoothing is 2, and has to be a number from 0 to below 1."),
         (("--mixup", "-1"), "--mixup is -1, and has to be a number, 0 or more."),
-        (("--pretrained", "nowhere.pt"), "no weights at"),
+        (("--pretrained", "nowhere.pt"), "nowhere.pt does not exist"),
         (("--batchsize", "3"), "did you mean --batch_size?"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",

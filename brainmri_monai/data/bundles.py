@@ -30,6 +30,7 @@ RUNNER_OPTIONS = ("args_file", "logging_file", "meta_file", "save_execute_config
 PATH_SUFFIXES = ("_dir", "_file", "_root", "pretrained")
 PATHS = ("image",)
 FOUND_BY_THE_RUNNER = ("imports", "initialize", "finalize", "run")
+TRAINED = ("image_size", "spacing", "dropout", "types", "classes", "regions", "network_def")
 _NOTHING = object()
 
 
@@ -92,7 +93,7 @@ def config_files(
             there = sorted(path.stem for path in (root / "configs").glob("*.json") if path.name not in NO_OVERRIDES)
             raise BrainMRIError(
                 f"no configuration '{override}' to lay over another in {root / 'configs'}.\n"
-                f"Give {', '.join(there) or 'a name'}, or the path of a file."
+                f"Give {', '.join([*there, 'or ' * bool(there) + 'the path of a file'])}."
             )
         files.insert(position, found.resolve())
     return files
@@ -106,7 +107,7 @@ def check_options(files: Sequence[Path], options: Mapping[str, Any], workflow: s
             the nearest. For data that are not there, a value that is not allowed, a tracker that is not installed, and
             a configuration that is not JSON.
     """
-    for name in ("dataset_dir", *PATHS):
+    for name in ("dataset_dir", "pretrained", *PATHS):
         data = options.get(name)
         if data is not None and not Path(data).exists():
             raise BrainMRIError(f"--{name} {data} does not exist.\nCheck the path.")
@@ -124,6 +125,8 @@ def check_options(files: Sequence[Path], options: Mapping[str, Any], workflow: s
         if option in RUNNER_OPTIONS:
             continue
         if _has(merged, name.split("#")):
+            if workflow != "training" and "ckpt_dir" not in options:
+                _require_as_trained(option, options[option], _part(merged, name.split("#")))
             if name.split("#")[0] in read:
                 continue
             raise BrainMRIError(f"--{option} is of the training, and changes nothing for {workflow}.\nLeave it out.")
@@ -139,6 +142,16 @@ def check_options(files: Sequence[Path], options: Mapping[str, Any], workflow: s
     check_values(options)
     if options.get("tracking") == "mlflow" and find_spec("mlflow") is None:
         raise BrainMRIError("--tracking mlflow: mlflow is not installed.\nRun: pip install 'brainmri_monai[mlflow]'")
+
+
+def _require_as_trained(option: str, value: Any, trained: Any) -> None:
+    """Refuse what weights were not trained with: they would answer all the same."""
+    if re.split("#|::", option)[0] in TRAINED and value != trained:
+        known = "" if isinstance(trained, (dict, list)) or "@" in str(trained) else f" {trained}, not {value}"
+        raise BrainMRIError(
+            f"--{option} is fixed by the training of the weights{':' if known else ''}{known}.\n"
+            f"Leave it out, or train with it."
+        )
 
 
 def absolute(options: Mapping[str, Any]) -> dict[str, Any]:

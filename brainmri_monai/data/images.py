@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -132,7 +133,7 @@ def _read_picture(file: Path) -> Stack:
     except Image.DecompressionBombError as error:  # far above our limit: Pillow does not even open it
         raise ImageError(
             file,
-            f"a slice has at most {MAX_PIXELS >> 20} million pixels: {reason_of(error).rstrip('.')}",
+            f"a slice has at most {MAX_PIXELS >> 20} million pixels, found {re.search(r'[0-9]+', str(error))[0]}",
             "Check that this is a scan, and export its slices at their own size.",
         ) from error
     except UnidentifiedImageError as error:

@@ -37,6 +37,8 @@ def check_values(options: Mapping[str, Any]) -> None:
             raise BrainMRIError(
                 f"--{name} is {value!r}, and has to be {what}.\nGive another --{name}, or leave it out."
             )
+    if options.get("type_weight") == options.get("grade_weight") == 0:
+        raise BrainMRIError("--type_weight and --grade_weight are both 0: nothing is learnt.\nGive one of them.")
 
 
 def _number(value: Any) -> bool:
@@ -80,6 +82,11 @@ _NUMBERS = {
     ),
 }
 _RULES = {name: rule for names, rule in _NUMBERS.items() for name in names.split()}
+_SCORES = ["epoch", "loss", "accuracy", "f1", "auc", "precision", "ece", "brier", "confidence", "dice"]
+_RULES["metric"] = (
+    "a score of the validation, such as loss, or epoch",
+    lambda value: isinstance(value, str) and any(name in value for name in _SCORES),
+)
 _RULES |= {name: (f"one of {', '.join(words)}", words.__contains__) for name, words in WORDS.items()}
 
 CHECKED = tuple(_RULES)

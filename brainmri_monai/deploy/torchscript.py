@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +38,7 @@ def export(root: Path, output_dir: str | Path | None = None) -> Path:
     Raises:
         BrainMRIError: when there are no weights or those of another network, or the network cannot be exported.
     """
+    logging.getLogger("monai.bundle.scripts").setLevel(logging.WARNING)  # it tells of a temporary file
     path = Path(output_dir or default_output_dir(root, "models")) / "model.ts"
     config = root / "configs/inference.json"
     parser = ConfigParser()

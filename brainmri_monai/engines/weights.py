@@ -73,8 +73,8 @@ def load_network(network: Network, path: str | Path) -> Network:
     state = load_weights(path)
     if "optimizer" in state:
         raise BrainMRIError(
-            f"{path} is what a training goes on from.\n"
-            f"Give the weights that lie beside it, {Path(path).with_name('model.pt')}."
+            f"{path} is what a training goes on from, last.pt, and no plain weights.\n"
+            "Give the model.pt that the training wrote beside it."
         )
     ours = network.state_dict()
     differing = _difference(state, ours, sorted(ours.keys() | state.keys()))

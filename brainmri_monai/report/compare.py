@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.files import write_json
-from brainmri_monai.metrics.bootstrap import Statistics, bootstrap, paired_bootstrap
+from brainmri_monai.metrics.bootstrap import Statistics, bootstrap, note_of_few, paired_bootstrap
 from brainmri_monai.metrics.table import read_table
 from brainmri_monai.report.kinds import Kind, Score, kind_of
 from brainmri_monai.report.page import write_comparison_report
@@ -70,6 +70,8 @@ def compare(runs: Sequence[str | Path], output_dir: str | Path) -> Path:
     write_json(output_dir / "comparison.json", comparison)
     page = write_comparison_report(output_dir)
     print(_table(comparison))
+    for note in note_of_few(units, kind.unit, kind.unit):
+        print(f"note: {note}")
     print(f"report: {page}")
     return page
 

@@ -133,6 +133,16 @@ def test_what_an_evaluation_reads_passes_there(name):
     check_options(files, {**dict.fromkeys(named.split(), "$0"), "dataset_dir": None}, "evaluate")
 
 
+@pytest.mark.parametrize("option", ["image_size", "dropout", "types", "network_def#encoder#norm"])
+@pytest.mark.parametrize("portable", [True, False])
+def test_what_the_weights_were_trained_with_is_not_changed_by_an_inference(option, portable):
+    files = config_files(find_bundle(MIL), "inference", portable=portable)
+    with pytest.raises(BrainMRIError, match=f"--{option} is fixed by the training of the weights"):
+        check_options(files, {option: "$0"}, "inference")
+    check_options(files, {option: "$0", "ckpt_dir": "/weights/of/ones/own"}, "inference")
+    check_options(files, {"image_size": 224}, "inference")
+
+
 @pytest.mark.parametrize("override", ["evaluate", "train", "metadata.json"])
 def test_a_workflow_or_the_card_is_no_override(override):
     with pytest.raises(BrainMRIError, match=f"no configuration '{override}' to lay over") as error:

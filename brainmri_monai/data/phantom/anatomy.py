@@ -12,7 +12,35 @@ from functools import cache
 import numpy as np
 from numpy.random import Generator
 
-__all__ = ["Anatomy", "Grid", "Template", "draw_anatomy", "draw_coordinates", "load_template", "smooth_field"]
+from brainmri_monai.errors import BrainMRIError
+
+__all__ = [
+    "Anatomy",
+    "Grid",
+    "Template",
+    "draw_anatomy",
+    "draw_coordinates",
+    "load_template",
+    "require_drawable",
+    "smooth_field",
+]
+
+FINEST, COARSEST = 1.0, 6.0  # mm
+
+
+def require_drawable(what: str, count: int, seed: int, spacing: float) -> None:
+    """
+    Raises:
+        BrainMRIError: when so many cases or patients cannot be drawn with this seed and spacing.
+    """
+    if count < 1:
+        raise BrainMRIError(f"expected at least 1 {what}, got {count}\nChoose for example --{what}s 12.")
+    if seed < 0:
+        raise BrainMRIError(f"expected a seed of 0 or more, got {seed}\nChoose for example --seed 0.")
+    if not FINEST <= spacing <= COARSEST:
+        raise BrainMRIError(
+            f"expected a spacing from {FINEST:g} to {COARSEST:g} mm, got {spacing:g}\nChoose for example --spacing 2."
+        )
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,9 @@ from numpy.random import Generator, SeedSequence, default_rng
 
 from brainmri_monai import __version__
 from brainmri_monai.data.parallel import on_all_cores
-from brainmri_monai.data.phantom.anatomy import Grid, draw_anatomy, draw_coordinates
+from brainmri_monai.data.phantom.anatomy import Grid, draw_anatomy, draw_coordinates, require_drawable
 from brainmri_monai.data.phantom.contrast import draw_vessels, render, window
 from brainmri_monai.data.phantom.tumour import LOOKS, draw_lesion, draw_tumour, push_aside
-from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.files import filling, write_json
 
 __all__ = ["draw_slices", "generate_patients"]
@@ -35,12 +34,11 @@ def generate_patients(folder: str | Path, patients: int = 48, seed: int = 0, spa
         spacing: side of a pixel in mm, about; 2 gives pictures of half the size, for tests.
 
     Raises:
-        BrainMRIError: when the folder holds something or cannot be written, or ``patients`` is below 1.
+        BrainMRIError: when the folder holds something or cannot be written, or an argument is out of its range.
     """
     from tqdm import tqdm
 
-    if patients < 1:
-        raise BrainMRIError(f"expected at least 1 patient, got {patients}\nChoose for example --patients 48.")
+    require_drawable("patient", patients, seed, spacing)
     labels = _draw_labels(default_rng(SeedSequence(seed, spawn_key=(0,))), patients)
 
     def write(index: int) -> dict:
