@@ -167,7 +167,7 @@ def test_missing_and_empty_folders_are_told(train, brainmri, tmp_path):
     (tmp_path / "empty").mkdir()
     for folder in ("empty", "nowhere"):
         assert_told(train(tmp_path / folder), str(tmp_path / folder))
-        result = brainmri("run", BUNDLE, "inference", "--dataset_dir", tmp_path / folder, "--types", "['a','b']")
+        result = brainmri("run", BUNDLE, "inference", "--dataset_dir", tmp_path / folder)
         assert_told(result, str(tmp_path / folder))
 
 

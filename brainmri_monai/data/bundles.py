@@ -30,7 +30,10 @@ RUNNER_OPTIONS = ("args_file", "logging_file", "meta_file", "save_execute_config
 PATH_SUFFIXES = ("_dir", "_file", "_root", "pretrained")
 PATHS = ("image",)
 FOUND_BY_THE_RUNNER = ("imports", "initialize", "finalize", "run")
+# weights are right for these alone
 TRAINED = ("image_size", "spacing", "dropout", "types", "classes", "regions", "network_def")
+# workflow → options that name other weights than the bundle's own, which may have been trained with anything
+OTHER_WEIGHTS = {"inference": {"ckpt_dir"}, "evaluate": {"ckpt_dir", "output_dir"}}
 _NOTHING = object()
 
 
@@ -115,42 +118,41 @@ def check_options(files: Sequence[Path], options: Mapping[str, Any], workflow: s
     for file in files:
         for key, value in _read(file).items():
             _lay_over(merged, key, value)
-    known = [key for key in merged if key not in (*FOUND_BY_THE_RUNNER, *WORKFLOWS)]
-    read = set(merged)
-    if workflow != "training":  # what a training does not read, the inference of its run may
-        read = _read_by(merged, [workflow, *FOUND_BY_THE_RUNNER])
-        known = [key for key in known if key in read]
-    for option in options:
-        name = option.replace("::", "#")
-        if option in RUNNER_OPTIONS:
-            continue
-        if _has(merged, name.split("#")):
-            if workflow != "training" and "ckpt_dir" not in options:
-                _require_as_trained(option, options[option], _part(merged, name.split("#")))
-            if name.split("#")[0] in read:
-                continue
+    # what a training does not read, the inference of its run may
+    read = set(merged) if workflow == "training" else _read_by(merged, [workflow, *FOUND_BY_THE_RUNNER])
+    own_weights = workflow in OTHER_WEIGHTS and not OTHER_WEIGHTS[workflow] & options.keys()
+    for option in (name for name in options if name not in RUNNER_OPTIONS):
+        path = re.split("#|::", option)
+        if not _has(merged, path):
+            raise _unknown(option, merged, read, files[0])
+        if own_weights and path[0] in TRAINED:
+            _require_as_trained(option, options[option], _part(merged, path))
+        if path[0] not in read:
             raise BrainMRIError(f"--{option} is of the training, and changes nothing for {workflow}.\nLeave it out.")
-        fast = files[0].with_name("fast.json")
-        if files[0].name == "inference.json" and fast.is_file() and _has(_read(fast), name.split("#")):
-            raise BrainMRIError(f"--{option} is not for inference with --portable.\nLeave out one of the two.")
-        near = difflib.get_close_matches(option, known, n=1, cutoff=0.5)
-        names = [key for key in known if _is_option(merged, key)]
-        raise BrainMRIError(
-            f"unknown option --{option}{f'; did you mean --{near[0]}?' if near else '.'}\n"
-            f"Options: {', '.join(names)}; or the id of any part, such as --train#trainer#max_epochs."
-        )
     check_values(options)
     if options.get("tracking") == "mlflow" and find_spec("mlflow") is None:
         raise BrainMRIError("--tracking mlflow: mlflow is not installed.\nRun: pip install 'brainmri_monai[mlflow]'")
 
 
+def _unknown(option: str, merged: Mapping[str, Any], read: set[str], file: Path) -> BrainMRIError:
+    fast = file.with_name("fast.json")
+    if file.name == "inference.json" and fast.is_file() and _has(_read(fast), re.split("#|::", option)):
+        return BrainMRIError(f"--{option} is not for inference with --portable.\nLeave out one of the two.")
+    known = [key for key in merged if key in read and key not in (*FOUND_BY_THE_RUNNER, *WORKFLOWS)]
+    near = difflib.get_close_matches(option, known, n=1, cutoff=0.5)
+    names = [key for key in known if _is_option(merged, key)]
+    return BrainMRIError(
+        f"unknown option --{option}{f'; did you mean --{near[0]}?' if near else '.'}\n"
+        f"Options: {', '.join(names)}; or the id of any part, such as --train#trainer#max_epochs."
+    )
+
+
 def _require_as_trained(option: str, value: Any, trained: Any) -> None:
-    """Refuse what weights were not trained with: they would answer all the same."""
-    if re.split("#|::", option)[0] in TRAINED and value != trained:
-        known = "" if isinstance(trained, (dict, list)) or "@" in str(trained) else f" {trained}, not {value}"
+    """Refuse what the weights were not trained with: they would answer all the same."""
+    if value != trained:
+        known = "" if isinstance(trained, (dict, list)) or "@" in str(trained) else f": {trained}, not {value}"
         raise BrainMRIError(
-            f"--{option} is fixed by the training of the weights{':' if known else ''}{known}.\n"
-            f"Leave it out, or train with it."
+            f"--{option} is fixed by the training of the weights{known}.\nLeave it out, or train with it."
         )
 
 
