@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import time
 import traceback
@@ -17,7 +18,7 @@ from brainmri_monai.errors import BrainMRIError
 
 __all__ = ["command_line", "launch", "unwrapped"]
 
-FAILED_CASES, TOLD, CRASHED = 1, 2, 3
+FAILED_CASES, TOLD, CRASHED, INTERRUPTED = 1, 2, 3, 130
 """With what a process of several ends: its work is done, but for cases that failed; an error of ours; another one."""
 
 
@@ -68,6 +69,8 @@ def _launch_processes(run_id: str, files: Sequence[Path], options: Mapping[str, 
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+    sys.warnoptions.append("ignore:resource_tracker:UserWarning")  # an interrupted process leaves it semaphores
+    logging.disable(logging.WARNING)  # this process runs none of the work, and the others tell what they meet
     for name in ("torch.distributed.elastic", "torch.multiprocessing"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     config = LaunchConfig(
@@ -91,11 +94,11 @@ def _launch_processes(run_id: str, files: Sequence[Path], options: Mapping[str, 
 
 def _launch_one(run_id: str, files: Sequence[Path], options: Mapping[str, Any], threads: int) -> None:
     """What each process does; it tells its own errors."""
-    import torch
-
-    if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(threads)
     try:
+        import torch
+
+        if "OMP_NUM_THREADS" not in os.environ:
+            torch.set_num_threads(threads)
         launch(run_id, files, options)
     except BrainMRIError as error:
         if os.environ["RANK"] != "0":
@@ -104,7 +107,9 @@ def _launch_one(run_id: str, files: Sequence[Path], options: Mapping[str, Any], 
         sys.stdout.flush()
         os._exit(TOLD)  # without the process group's teardown, which may abort when the other side is gone
     except KeyboardInterrupt:
-        raise SystemExit(130) from None
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it comes twice: from the terminal, and from the other process
+        sys.stdout.flush()
+        os._exit(INTERRUPTED)
     except Exception:
         traceback.print_exc()
         raise SystemExit(CRASHED) from None

@@ -73,7 +73,7 @@ def to_answers(table: pd.DataFrame, types: list[str]) -> Answers:
 def write_table(table: pd.DataFrame, path: str | Path) -> None:
     """Write as CSV, atomically."""
     with replacing(path) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g")
+        table.to_csv(temporary, index=False, float_format="%.9g")
 
 
 def read_table(path: str | Path) -> pd.DataFrame:

@@ -65,12 +65,13 @@ def compare(runs: Sequence[str | Path], output_dir: str | Path) -> Path:
         kind.unit: units,
         "unit": kind.unit,
         "method": f"paired bootstrap over {kind.unit}, {RESAMPLES} resamples",
+        "notes": note_of_few(units, kind.unit, kind.unit),
     }
     output_dir = Path(output_dir)
     write_json(output_dir / "comparison.json", comparison)
     page = write_comparison_report(output_dir)
     print(_table(comparison))
-    for note in note_of_few(units, kind.unit, kind.unit):
+    for note in comparison["notes"]:
         print(f"note: {note}")
     print(f"report: {page}")
     return page
