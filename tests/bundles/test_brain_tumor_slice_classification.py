@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import jsonschema
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
@@ -388,6 +389,36 @@ def test_what_the_portable_reader_would_read_otherwise_is_told(evaluated, slice_
     assert "failed: point.png: a slice has at least 8 x 8" in err
     assert "failed: 0.png: the picture cannot be decoded" in err
     assert "3 failed, 8 predicted" in err
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"), [((64, 64, 1), "takes pictures alone"), ((64, 64, 3), "expected one slice")]
+)
+def test_a_volume_is_not_for_the_portable_reader(evaluated, brainmri, tmp_path, shape, said):
+    volume = np.random.default_rng(0).integers(0, 255, shape, dtype=np.uint8)
+    nib.save(nib.Nifti1Image(volume, np.eye(4)), tmp_path / "volume.nii.gz")
+    words = ["run", evaluated, "inference", "--portable", "--image", tmp_path / "volume.nii.gz"]
+    code, _, err = brainmri(*words, "--output_dir", tmp_path / "out")
+    assert code == 1
+    assert "failed: volume.nii.gz: " in err
+    assert said in err
+    assert "Traceback" not in err
+
+
+def test_a_network_that_guesses_answers_nothing(evaluated, evaluate_slices, tmp_path):
+    run = shutil.copytree(evaluated, tmp_path / "run")
+    state = torch.load(run / "models/model.pt", weights_only=True)
+    torch.save(
+        {name: value * 0 if name.startswith("head.") else value for name, value in state.items()},
+        run / "models/model.pt",
+    )
+    metrics = evaluate_slices(run)
+    assert set(metrics["decisions"]) <= {"uncertain", "not_brain_mri"}
+    assert metrics["tasks"]["class"]["answered"]["value"] == 0
+    assert metrics["tasks"]["class"]["accuracy_answered"]["value"] is None
+    assert any("no slice is answered" in note for note in metrics["notes"])
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert 'every slice is answered "uncertain"' in page.replace("&#34;", '"')
 
 
 def test_one_slice_is_answered_with_class_probability_and_decision(evaluated, slice_set, brainmri, tmp_path):

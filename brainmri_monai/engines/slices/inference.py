@@ -15,12 +15,14 @@ from torch.utils.data import IterableDataset
 from brainmri_monai.data.images import SLICE_SUFFIXES, is_picture, require_portable
 from brainmri_monai.data.patients import list_folder, relative
 from brainmri_monai.data.slices.folders import OTHER_PICTURES, SAVE_AS
+from brainmri_monai.data.stack import ImageError
 from brainmri_monai.engines.patients.patients import reason
 from brainmri_monai.engines.slices.prediction import SliceAnswer
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.metrics.slice_table import to_slice_table
 from brainmri_monai.metrics.table import write_table
 from brainmri_monai.networks.slice_classifier import DECISIONS, SliceClassifier
+from brainmri_monai.transforms.pictures import read_one
 
 __all__ = ["SavePortableSlices", "SaveSlices", "SliceStream", "in_words"]
 
@@ -57,7 +59,7 @@ class SliceStream(IterableDataset):
                 continue
             try:
                 if self.portable:
-                    require_portable([file])
+                    _require_portable(file)
                 yield self.transform({"id": name, "image": str(file)})
             except Exception as error:  # whatever a reader or a transform raises, the next slice is another file
                 self.failed[name] = reason(error)
@@ -151,6 +153,14 @@ class SavePortableSlices(SaveSlices):
         rows = zip(samples, log_p.double().cpu().numpy(), decisions.tolist(), distances.tolist(), strict=True)
         for sample, own, decision, distance in rows:
             self.answers.append(SliceAnswer(sample["id"], own, DECISIONS[decision], distance))
+
+
+def _require_portable(file: Path) -> None:
+    """Refuse what MONAI's reader of pictures fails on with traces, or reads otherwise than ours."""
+    read_one(file)
+    if not is_picture(file):
+        raise ImageError(file, "MONAI's own reader takes pictures alone", "Leave out --portable.")
+    require_portable([file])
 
 
 def _one(file: Path) -> dict[str, Path]:
