@@ -166,7 +166,10 @@ class RunFolder:
         for name in ("image_size", "spacing", "precision"):
             now = self.parser.get(name)
             if name in trained and now != trained[name]:
-                raise BrainMRIError(f"the run was trained with {name} {trained[name]}, not {now}.\nLeave out --{name}.")
+                raise BrainMRIError(
+                    f"the run was trained with {name} {trained[name]}, not {now}.\n"
+                    f"Give --{name} {trained[name]}, or run the evaluation from {self.path}, which knows it."
+                )
 
     def require_same_data(self, before: Datalist, how: Mapping[str, Any], digest: str) -> None:
         """
