@@ -19,7 +19,8 @@ from brainmri_monai.errors import BrainMRIError
 __all__ = ["command_line", "launch", "unwrapped"]
 
 FAILED_CASES, TOLD, CRASHED, INTERRUPTED = 1, 2, 3, 130
-"""With what a process of several ends: its work is done, but for cases that failed; an error of ours; another one."""
+"""With what a process of several ends: its work is done, but for cases that failed; an error of ours; another one; by
+the user."""
 
 
 def command_line(run_id: str, files: Sequence[Path], options: Mapping[str, Any], processes: int = 1) -> list[str]:
@@ -70,13 +71,11 @@ def _launch_processes(run_id: str, files: Sequence[Path], options: Mapping[str, 
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     sys.warnoptions.append("ignore:resource_tracker:UserWarning")  # an interrupted process leaves it semaphores
-    logging.disable(logging.WARNING)  # this process runs none of the work, and the others tell what they meet
-    for name in ("torch.distributed.elastic", "torch.multiprocessing"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
     config = LaunchConfig(
         1, 1, processes, run_id=run_id, rdzv_backend="c10d", rdzv_endpoint="localhost:0", max_restarts=0
     )
     threads = max(1, (os.cpu_count() or 1) // processes)
+    logging.disable(logging.ERROR)  # this process runs none of the work, and the others tell what they meet
     try:
         elastic_launch(config, _launch_one)(run_id, files, options, threads)
     except SignalException as error:
@@ -90,6 +89,8 @@ def _launch_processes(run_id: str, files: Sequence[Path], options: Mapping[str, 
             f"process {rank} of {processes} ended with {how}.\n"
             "When it said nothing, memory may have run out: try fewer --processes or a smaller --batch_size."
         ) from error
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _launch_one(run_id: str, files: Sequence[Path], options: Mapping[str, Any], threads: int) -> None:
