@@ -65,7 +65,7 @@ def compare(runs: Sequence[str | Path], output_dir: str | Path) -> Path:
         kind.unit: units,
         "unit": kind.unit,
         "method": f"paired bootstrap over {kind.unit}, {RESAMPLES} resamples",
-        "notes": note_of_few(units, kind.unit, kind.unit),
+        "notes": note_of_few(units, f"of the {kind.unit}", kind.unit),
     }
     output_dir = Path(output_dir)
     write_json(output_dir / "comparison.json", comparison)

@@ -153,6 +153,7 @@ def test_comparison_gives_the_differences_of_the_tables(crossval, other, tmp_pat
     assert comparison["patients"] == 8
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "lesion-wise Dice TC, brats2023" in page
+    assert "8 patients are few" in page
     assert (tmp_path / "figures/comparison.png").is_file()
     assert (tmp_path / "figures/comparison_mm.png").is_file()
 
