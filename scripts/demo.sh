@@ -7,7 +7,7 @@ source "$(dirname "$0")/environment.sh"
 
 bundle=brain_tumor_mil_classification
 runs=${BRAINMRI_DEMO_DIR:-$PWD/runs/demo}${data:+-$(basename "$data")}
-options=(--image_size 112 --epochs "${BRAINMRI_DEMO_EPOCHS:-12}")
+options=(--image_size 112 --epochs "${BRAINMRI_DEMO_EPOCHS:-10}")
 step() { printf '\n== %s\n' "$*"; }
 
 if [ -z "$data" ]; then
