@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from brainmri_monai.data.patients import find_patients
-from brainmri_monai.data.phantom import generate_patients
+from brainmri_monai.data.phantom import generate_patients, generate_volumes
 from brainmri_monai.data.phantom.tumour import LOOKS
 from brainmri_monai.errors import BrainMRIError
 
@@ -138,6 +138,21 @@ def test_a_folder_that_holds_something_is_refused_and_kept(tmp_path):
     with pytest.raises(BrainMRIError, match="new or empty"):
         generate_patients(tmp_path, patients=2)
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ({"seed": -1}, "expected a seed of 0 or more, got -1"),
+        ({"spacing": 0}, "expected a spacing from 1 to 6 mm, got 0"),
+        ({"spacing": float("nan")}, "expected a spacing from 1 to 6 mm, got nan"),
+    ],
+)
+@pytest.mark.parametrize("generate", [generate_patients, generate_volumes])
+def test_what_cannot_be_drawn_is_told_and_leaves_nothing(tmp_path, generate, option, said):
+    with pytest.raises(BrainMRIError, match=said):
+        generate(tmp_path / "new", 1, **option)
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize("patients", [0, -3])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -56,8 +57,8 @@ def generate_patients(folder: str | Path, patients: int = 48, seed: int = 0, spa
         return {"id": name, "type": kind, "grade": grade, "looks_like": str(look), "tumour_slices": shown}
 
     with filling(folder) as unfinished:
-        work = on_all_cores(write, range(patients))
-        records = list(tqdm(work, "generating", patients, unit=" patients", leave=False, disable=None))
+        with closing(on_all_cores(write, range(patients))) as work:
+            records = list(tqdm(work, "generating", patients, unit=" patients", leave=False, disable=None))
         write_json(
             unfinished / "dataset.json",
             {

@@ -40,9 +40,9 @@ def training_patients(
 ) -> Datalist:
     """Find the patients of a training, prepare each once, leave out what is broken, split the rest, and save it.
 
-    Patients who share images come into one part (see ``data.persons``). When the run's folder holds
-    a datalist, it is used again, provided that the data are the same: so a person may move patients between its parts
-    before the training begins.
+    Patients who share images come into one part (see ``data.persons``). When the run's folder holds a datalist, it is
+    used again, provided that the data are the same: so a person may move patients between its parts before the training
+    begins.
 
     Args:
         run: the run's folder; asked first whether it may be used.
