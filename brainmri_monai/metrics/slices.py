@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from brainmri_monai.metrics.bootstrap import Statistics, bootstrap, note_of_few
+from brainmri_monai.metrics.bootstrap import RESAMPLES, Statistics, bootstrap, note_of_few
 from brainmri_monai.metrics.classification import class_scores, confusion_matrix, overall_scores, ranking_scores
 from brainmri_monai.metrics.selective import COVERAGES, area_under_risk_coverage, risk_coverage
 
@@ -108,7 +108,7 @@ def over_groups(
 def score_slices(
     answers: SliceAnswers,
     classes: list[str],
-    resamples: int = 1000,
+    resamples: int = RESAMPLES,
     seed: int = 0,
     folds: NDArray | None = None,
 ) -> dict[str, Any]:

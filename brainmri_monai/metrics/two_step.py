@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from brainmri_monai.metrics.bootstrap import bootstrap, note_of_few
+from brainmri_monai.metrics.bootstrap import RESAMPLES, bootstrap, note_of_few
 from brainmri_monai.metrics.classification import class_scores, confusion_matrix, overall_scores
 
 __all__ = ["GRADES", "Answers", "score", "statistics"]
@@ -102,7 +102,7 @@ def statistics(answers: Answers, folds: NDArray | None = None) -> dict[str, floa
 
 
 def score(
-    answers: Answers, types: list[str], resamples: int = 1000, seed: int = 0, folds: NDArray | None = None
+    answers: Answers, types: list[str], resamples: int = RESAMPLES, seed: int = 0, folds: NDArray | None = None
 ) -> dict[str, Any]:
     """Everything that ``metrics_test.json`` says of the answers, with 95 % bootstrap intervals over patients.
 

@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.files import write_json
-from brainmri_monai.metrics.bootstrap import Statistics, bootstrap, note_of_few, paired_bootstrap
+from brainmri_monai.metrics.bootstrap import RESAMPLES, Statistics, bootstrap, note_of_few, paired_bootstrap
 from brainmri_monai.metrics.table import read_table
 from brainmri_monai.report.kinds import Kind, Score, kind_of
 from brainmri_monai.report.page import write_comparison_report
 
 __all__ = ["compare"]
-
-RESAMPLES = 2000
 
 
 def compare(runs: Sequence[str | Path], output_dir: str | Path) -> Path:

@@ -79,6 +79,8 @@ def test_run_does_not_differ_from_its_copy(crossval, tmp_path):
     assert comparison["patients"] == 24
     assert comparison["metrics"][0]["metric"] == "type balanced accuracy"
     assert {metric["differences"][1]["value"] for metric in comparison["metrics"]} == {0}
+    own = read(crossval / "metrics_crossval.json")["tasks"]["type"]["balanced_accuracy"]
+    assert comparison["metrics"][0]["values"] == [own, own], "the same intervals as in the report of the run"
     assert (tmp_path / "out/report.html").is_file()
 
 

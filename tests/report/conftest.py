@@ -168,7 +168,7 @@ def compared(tmp_path):
             "runs": [{"name": name, "path": f"runs/{name}", "patients": 71} for name in ("attention", ODD)],
             "metrics": [{"metric": "type balanced accuracy", "values": [one, two], "differences": [None, difference]}],
             "patients": 71,
-            "method": "paired bootstrap over patients, 2000 resamples",
+            "method": "paired bootstrap over patients, 1000 resamples",
         },
     )
     return folder

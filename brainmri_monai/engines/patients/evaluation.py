@@ -14,6 +14,7 @@ from brainmri_monai.engines.distributed import is_main_process
 from brainmri_monai.engines.patients.prediction import Prediction, joint_of
 from brainmri_monai.engines.run_folder import RunFolder
 from brainmri_monai.engines.weights import save
+from brainmri_monai.metrics.bootstrap import RESAMPLES
 from brainmri_monai.metrics.calibration import fit_temperature
 from brainmri_monai.metrics.table import to_table, write_table
 from brainmri_monai.metrics.two_step import Answers, score
@@ -44,7 +45,7 @@ class TwoStepEvaluation:
         calibrator: Evaluator,
         evaluator: Evaluator,
         collect: Collect,
-        resamples: int = 1000,
+        resamples: int = RESAMPLES,
         seed: int = 0,
     ) -> None:
         self.run = run

@@ -18,6 +18,7 @@ from brainmri_monai.engines.run_folder import RunFolder
 from brainmri_monai.engines.slices.prediction import probabilities_of
 from brainmri_monai.engines.weights import save
 from brainmri_monai.errors import BrainMRIError
+from brainmri_monai.metrics.bootstrap import RESAMPLES
 from brainmri_monai.metrics.calibration import fit_temperature
 from brainmri_monai.metrics.selective import Abstention, confidence_for_risk
 from brainmri_monai.metrics.slice_table import to_slice_answers, to_slice_table
@@ -56,7 +57,7 @@ class SliceEvaluation:
         collect: Collect,
         risk: float = 0.01,
         foreign: float = 0.005,
-        resamples: int = 1000,
+        resamples: int = RESAMPLES,
         seed: int = 0,
     ) -> None:
         self.run = run

@@ -19,6 +19,7 @@ from brainmri_monai.engines.volumes.calibration import VolumeCalibration, doubts
 from brainmri_monai.engines.volumes.scores import VolumeScores
 from brainmri_monai.engines.weights import save
 from brainmri_monai.errors import BrainMRIError
+from brainmri_monai.metrics.bootstrap import RESAMPLES
 from brainmri_monai.metrics.cohort import cohort_error, describe_cases
 from brainmri_monai.metrics.reliability import describe_bins
 from brainmri_monai.metrics.table import write_table
@@ -48,7 +49,7 @@ class VolumeEvaluation:
         calibration: VolumeCalibration,
         evaluator: Evaluator,
         scores: VolumeScores,
-        resamples: int = 1000,
+        resamples: int = RESAMPLES,
         seed: int = 0,
     ) -> None:
         self.run = run
