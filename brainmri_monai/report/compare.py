@@ -38,9 +38,12 @@ def compare(runs: Sequence[str | Path], output_dir: str | Path) -> Path:
     if twice is not None:
         raise BrainMRIError(f"{twice} is given twice.\nGive each run once.")
     kind, every = _kind(folders)
-    tables = [read_table(folder / "test_predictions.csv").sort_values("id", ignore_index=True) for folder in folders]
-    for folder, table in zip(folders, tables, strict=True):
-        _require_same(kind, folders[0], tables[0], folder, table)
+    first, *others = [read_table(folder / "test_predictions.csv") for folder in folders]
+    tables = [first]
+    for folder, table in zip(folders[1:], others, strict=True):
+        _require_same_cases(folders[0], first, folder, table)
+        tables.append(table.set_index("id").loc[first["id"]].reset_index())  # whose draws are those of its own report
+        _require_same_labels(kind, folders[0], first, folder, tables[-1])
     scores = _common_scores(kind, tables)
     samples = [kind.statistics(table, metrics) for table, metrics in zip(tables, every, strict=True)]
     statistics, units = [_remembered(_only(scores, sample)) for sample, _ in samples], samples[0][1]
@@ -86,13 +89,16 @@ def _kind(folders: Sequence[Path]) -> tuple[Kind, list[dict[str, Any]]]:
     return kinds[0], list(metrics)
 
 
-def _require_same(kind: Kind, first: Path, expected: pd.DataFrame, folder: Path, table: pd.DataFrame) -> None:
-    if list(expected["id"]) != list(table["id"]):
+def _require_same_cases(first: Path, expected: pd.DataFrame, folder: Path, table: pd.DataFrame) -> None:
+    if sorted(expected["id"]) != sorted(table["id"]):
         only = sorted(set(expected["id"]) ^ set(table["id"]))
         raise BrainMRIError(
             f"{first} and {folder} were tested on different cases: {len(expected)} and {len(table)}, "
             f"such as {', '.join(only[:3])}.\nCompare runs of the same split, or cross-validations of the same data."
         )
+
+
+def _require_same_labels(kind: Kind, first: Path, expected: pd.DataFrame, folder: Path, table: pd.DataFrame) -> None:
     truth = [name for name in kind.truth(expected) if name in table]
     if not truth or not expected[truth].equals(table[truth]):
         raise BrainMRIError(f"{first} and {folder} have different labels.\nEvaluate both on the same data again.")
