@@ -6,6 +6,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from brainmri_monai.errors import BrainMRIError
 
@@ -13,6 +14,7 @@ __all__ = ["PARTS", "Split", "deal", "holdout", "kfold", "leave_out", "require_c
 
 PARTS = ("training", "validation", "test")
 Strata = Mapping[str, Sequence[str]]  # patient → (class, finer label, …), such as ("astrocytoma", "2")
+_Group = tuple[str, ...]  # of patients: those of a class, those of a finer label, or all
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,9 @@ def holdout(
 ) -> Split:
     """Split patients into training, validation and test.
 
-    Each stratum is shuffled and dealt out one by one to the part that lacks most, within the class first and then over
-    all. A stratum too small for every part needs no special case: its patients go where their class lacks them, the
-    training first, and a note says so.
+    Each stratum is shuffled and dealt out one by one to the part that lacks most, of its class above all, and of its
+    finer labels in any class. A stratum too small for every part needs no special case: its patients go where their
+    class lacks them, the training first, and a note says so.
 
     Args:
         strata: patient → (class, finer label, …). A patient is one entry, with all images, and so stays together.
@@ -134,40 +136,54 @@ def deal(
     The first patient of each class goes to the first part.
     """
     parts: dict[str, list[str]] = {part: [] for part in shares}
-    filled: Counter[str] = Counter()
-    dealt = 0
+    dealt: Counter[_Group] = Counter()
+    filled: dict[str, Counter[_Group]] = {part: Counter() for part in shares}
     for members in _shuffled_classes(strata, seed):
         if sizes:
             members.sort(key=lambda patient: -sizes[patient])  # so that each part gets large and small ones alike
-        in_class: Counter[str] = Counter()
         for number, patient in enumerate(members, start=1):
             size = sizes[patient] if sizes else 1
-            dealt += size
-            so_far = in_class.total() + size
-            # what each part lacks of its share: in this class, which counts double, and over all classes so far;
+            groups = _groups(strata[patient])
+            dealt.update(dict.fromkeys(groups, size))
+            lack = {part: _lack(share, groups, dealt, filled[part]) for part, share in shares.items()}
             # a part that is still empty comes first
-            lack = {
-                part: 2 * (share * so_far - in_class[part]) + share * dealt - filled[part]
-                for part, share in shares.items()
-            }
             part = max(lack, key=lambda part: (not parts[part], lack[part])) if number > 1 else next(iter(shares))
             parts[part].append(patient)
-            in_class[part] += size
-            filled[part] += size
+            filled[part].update(dict.fromkeys(groups, size))
     return {part: sorted(members) for part, members in parts.items()}
 
 
+def _groups(stratum: Sequence[str]) -> dict[_Group, int]:
+    """What a part should have its share of → its weight: the class, the finer labels in any class, and all patients."""
+    label, *finer = stratum
+    return {("class", label): 2, (): 1} | ({("finer", *finer): 1} if finer else {})
+
+
+def _lack(share: float, groups: Mapping[_Group, int], dealt: Counter[_Group], filled: Counter[_Group]) -> float:
+    """What a part lacks of its share of these groups."""
+    lack = 0.0
+    for group, weight in groups.items():
+        lack += weight * share * dealt[group]
+        lack -= weight * filled[group]
+    return lack
+
+
 def _shuffled_classes(strata: Strata, seed: int) -> list[list[str]]:
-    """The patients of each class, stratum after stratum, shuffled within each."""
+    """The patients of each class, stratum after stratum, shuffled within each.
+
+    Every second class begins with its last stratum: else classes of the same strata, dealt out in step, would give one
+    part the same finer label of each.
+    """
     shuffler = random.Random(seed)
     members: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for patient in sorted(strata):
         members[tuple(strata[patient])].append(patient)
-    classes: dict[str, list[str]] = defaultdict(list)
+    classes: dict[str, list[list[str]]] = defaultdict(list)
     for stratum in sorted(members):
         shuffler.shuffle(members[stratum])
-        classes[stratum[0]] += members[stratum]
-    return list(classes.values())
+        classes[stratum[0]].append(members[stratum])
+    turned = (own[::-1] if number % 2 else own for number, own in enumerate(classes.values()))
+    return [list(chain.from_iterable(own)) for own in turned]
 
 
 def _with_test(

@@ -36,6 +36,18 @@ def test_grades_are_stratified_within_a_type():
             assert abs(members[stratum] - share * count) <= 2
 
 
+@pytest.mark.parametrize("each", [2, 3, 4, 10])
+@pytest.mark.parametrize("seed", range(5))
+def test_classes_of_the_same_grades_give_no_part_one_grade_alone(each, seed):
+    patients = strata(a2=each, a3=each, b2=each, b3=each, c2=each, c3=each)
+    parts = [
+        *holdout(patients, seed).parts.values(),
+        *(kfold(patients, 4, fold, seed).parts["test"] for fold in range(4)),
+    ]
+    for members in parts:
+        assert {patients[p][1] for p in members} == {"2", "3"}
+
+
 def test_a_seed_gives_the_same_split_whatever_the_order_of_the_patients():
     patients = strata(a2=9, a3=6, b2=12)
     turned = dict(reversed(patients.items()))
