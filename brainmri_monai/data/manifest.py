@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 from brainmri_monai.errors import BrainMRIError
 
-__all__ = ["Row", "find_manifest", "read_header", "read_manifest"]
+__all__ = ["Row", "find_manifest", "read_header", "read_manifest", "read_rows"]
 
 
 class Row(NamedTuple):
@@ -42,7 +43,7 @@ def read_manifest(table: Path) -> Iterator[Row]:
     """Read the rows that are not empty; columns may stand in any order, beside others.
 
     Raises:
-        BrainMRIError: when it lacks a column or is not UTF-8 text.
+        BrainMRIError: when it lacks a column, is not UTF-8 text, or has a quotation mark that is not closed.
     """
     delimiter, columns = read_header(table)
     if _missing(columns):
@@ -51,23 +52,52 @@ def read_manifest(table: Path) -> Iterator[Row]:
             f"expected the columns {expected}, found {found}\n{table}\nName the columns in the first line."
         )
     try:
-        text = table.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
+        text = table.read_text(encoding=_encoding(table))
+    except UnicodeError as error:
         raise BrainMRIError(f"the table is not UTF-8 text: {error}\n{table}\nSave it again as CSV UTF-8.") from error
-    reader = csv.reader(io.StringIO(text), delimiter=delimiter)
-    next(reader)
-    for cells in reader:
-        row = dict(zip(columns, (cell.strip() for cell in cells), strict=False))
+    for line, cells in read_rows(io.StringIO(text), delimiter, table):
+        row = dict(zip(columns, cells, strict=False))
         if any(row.values()):
-            yield Row(reader.line_num, *(row.get(column, "") for column in Row._fields[1:]))
+            found = Row(line, *(row.get(column, "") for column in Row._fields[1:]))
+            if any("\n" in cell for cell in found[1:]):
+                raise _open_quote(line, table, "a cell goes on in the next line")
+            yield found
+
+
+def read_rows(stream: TextIO, delimiter: str, table: Path) -> Iterator[tuple[int, list[str]]]:
+    """Give the rows below the first: the line that each begins in, from 1, and its cells.
+
+    Raises:
+        BrainMRIError: for a quotation mark that is not closed.
+    """
+    reader = csv.reader(stream, delimiter=delimiter, strict=True)
+    line = 1
+    try:
+        next(reader, None)
+        line = reader.line_num + 1
+        for cells in reader:
+            yield line, [cell.strip() for cell in cells]
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise _open_quote(line, table, str(error)) from error
 
 
 def read_header(table: Path) -> tuple[str, list[str]]:
-    """Give the delimiter, a comma or (as spreadsheets write it in much of Europe) a semicolon, and the columns."""
-    with open(table, encoding="utf-8-sig", errors="replace") as stream:
+    """Give the delimiter, a comma or (as spreadsheets write it too) a semicolon or tab, and the columns."""
+    with open(table, encoding=_encoding(table), errors="replace") as stream:
         first = stream.readline()
-    delimiter = ";" if first.count(";") > first.count(",") else ","
+    delimiter = max(",;\t", key=first.count)
     return delimiter, [name.strip().strip('"').lower() for name in first.split(delimiter)]
+
+
+def _encoding(table: Path) -> str:
+    """UTF-8, or UTF-16 where the file begins with its mark, as in the "Unicode text" of spreadsheets."""
+    with open(table, "rb") as stream:
+        return "utf-16" if stream.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+
+
+def _open_quote(line: int, table: Path, why: str) -> BrainMRIError:
+    return BrainMRIError(f'a quotation mark is open at the end of line {line}: {why}\n{table}\nClose or remove the ".')
 
 
 def _missing(columns: list[str]) -> set[str]:

@@ -250,13 +250,14 @@ def _scan_manifest(table: Path) -> PatientSet:
     problems: list[Problem] = []
     for row in read_manifest(table):
         empty = next((column for column in ("patient", "type", "path") if not getattr(row, column)), None)
-        if empty or row.grade not in ("", *map(str, GRADES)):
+        grade = row.grade.removesuffix(".0")  # as pandas writes whole numbers beside empty cells
+        if empty or grade not in ("", *map(str, GRADES)):
             what = f"the column {empty!r} is empty" if empty else f"a grade is 1, 2, 3, 4 or empty, found {row.grade!r}"
             where = f"{table.name}, line {row.line}"
             problems.append(Problem("error", where, what, "Correct the line of the table.", row.patient or None))
         else:
-            grade = int(row.grade) if row.grade else None
-            candidates.append(_Candidate(row.patient, row.type.lower(), grade, table.parent / row.path))
+            path = table.parent / row.path
+            candidates.append(_Candidate(row.patient, row.type.lower(), int(grade) if grade else None, path))
     return _collect(table.parent, f"manifest {table.name}", candidates, problems)
 
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from importlib import metadata
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -125,10 +126,15 @@ class RunFolder:
         return self.ckpt_dir / "model.pt"
 
     def results(self, datalist: Datalist) -> Path:
-        """Where an evaluation of this run on a datalist writes: here, or for an external test into a folder below."""
+        """Where an evaluation of this run on a datalist writes: here, or for an external test into a folder below.
+
+        Other data of the same name have a folder of their own, ``<name>-2`` and so on.
+        """
         if datalist.split["method"] != "external":
             return self.path
-        return self.path / "external" / re.sub(r"[^\w.-]+", "_", datalist.name)
+        name = re.sub(r"[^\w.-]+", "_", datalist.name)
+        folders = (f"external/{name}{f'-{number}' if number > 1 else ''}" for number in count(1))
+        return next(self.path / folder for folder in folders if self._digest_in(folder) in (None, datalist.digest))
 
     @property
     def is_finished(self) -> bool:
@@ -331,6 +337,9 @@ class RunFolder:
             raise BrainMRIError(
                 f"{path} cannot be read: {error}.\nRestore the file, or start over with --fresh."
             ) from error
+
+    def _digest_in(self, folder: str) -> str | None:
+        return (self._read(f"{folder}/datalist.json") or {}).get("digest")
 
     def _clear(self) -> None:
         for path in [*(self.path / name for name in LEFT_BY_A_RUN), *(self.ckpt_dir / name for name in WEIGHTS)]:

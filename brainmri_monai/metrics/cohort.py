@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from brainmri_monai.metrics.bootstrap import RESAMPLES, Statistics, bootstrap, note_of_few
+from brainmri_monai.metrics.bootstrap import RESAMPLES, SEED, Statistics, bootstrap, note_of_few
 from brainmri_monai.metrics.reliability import error_of_bins
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ Interval = dict[str, float | None]  # value, low, high
 
 
 def summarise(
-    scores: Mapping[str, Sequence[float]], patients: Sequence[str], resamples: int = RESAMPLES, seed: int = 0
+    scores: Mapping[str, Sequence[float]], patients: Sequence[str], resamples: int = RESAMPLES, seed: int = SEED
 ) -> dict[str, dict[str, Interval]]:
     """Mean and median of each score over the cases, with 95 % intervals over the patients.
 
@@ -68,7 +68,7 @@ def means_of_patients(scores: Mapping[str, Sequence[float]], patients: Sequence[
 
 
 def describe_cases(
-    table: pd.DataFrame, regions: Sequence[str], failed: Mapping[str, str], resamples: int = RESAMPLES, seed: int = 0
+    table: pd.DataFrame, regions: Sequence[str], failed: Mapping[str, str], resamples: int = RESAMPLES, seed: int = SEED
 ) -> dict[str, Any]:
     """What ``metrics_test.json`` says of the scores of a table with a row a case.
 
@@ -96,7 +96,7 @@ def describe_cases(
 
 
 def cohort_error(
-    counts: NDArray, patients: Sequence[str], names: Sequence[str], resamples: int = RESAMPLES, seed: int = 0
+    counts: NDArray, patients: Sequence[str], names: Sequence[str], resamples: int = RESAMPLES, seed: int = SEED
 ) -> dict[str, Interval]:
     """The calibration error of the voxels of all cases, with 95 % intervals over the patients.
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from brainmri_monai.metrics.bootstrap import RESAMPLES, Statistics, bootstrap, note_of_few
+from brainmri_monai.metrics.bootstrap import RESAMPLES, SEED, Statistics, bootstrap, note_of_few
 from brainmri_monai.metrics.classification import class_scores, confusion_matrix, overall_scores, ranking_scores
 from brainmri_monai.metrics.selective import COVERAGES, area_under_risk_coverage, risk_coverage
 
@@ -109,7 +109,7 @@ def score_slices(
     answers: SliceAnswers,
     classes: list[str],
     resamples: int = RESAMPLES,
-    seed: int = 0,
+    seed: int = SEED,
     folds: NDArray | None = None,
 ) -> dict[str, Any]:
     """Everything that ``metrics_test.json`` says of the answers, with 95 % bootstrap intervals over groups of twins.

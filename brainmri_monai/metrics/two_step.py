@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from brainmri_monai.metrics.bootstrap import RESAMPLES, bootstrap, note_of_few
+from brainmri_monai.metrics.bootstrap import RESAMPLES, SEED, bootstrap, note_of_few
 from brainmri_monai.metrics.classification import class_scores, confusion_matrix, overall_scores
 
 __all__ = ["GRADES", "Answers", "score", "statistics"]
@@ -102,7 +102,7 @@ def statistics(answers: Answers, folds: NDArray | None = None) -> dict[str, floa
 
 
 def score(
-    answers: Answers, types: list[str], resamples: int = RESAMPLES, seed: int = 0, folds: NDArray | None = None
+    answers: Answers, types: list[str], resamples: int = RESAMPLES, seed: int = SEED, folds: NDArray | None = None
 ) -> dict[str, Any]:
     """Everything that ``metrics_test.json`` says of the answers, with 95 % bootstrap intervals over patients.
 
@@ -134,7 +134,10 @@ def score(
         }
         if absent and task in ("type", "grade_end2end"):
             kind = "type" if task == "type" else "grade"
-            notes.append(f"no test patient is of {kind} {', '.join(absent)}: left out of the averages")
+            known = (
+                f"is of {kind} {', '.join(absent)}: left out of the averages" if len(labels) else f"has a known {kind}"
+            )
+            notes.append(f"no test patient {known}")
     notes += note_of_few(len(answers))
     return {
         "patients": len(answers),

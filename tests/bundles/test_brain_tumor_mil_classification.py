@@ -466,6 +466,7 @@ def test_no_grade_at_all_is_no_obstacle(cohort, launch_training, launch_evaluate
     metrics = launch_evaluate(launch_training(manifest, tmp_path / "run"))
     assert metrics["tasks"]["grade_end2end"]["n"] == 0
     assert metrics["end2end_all_correct"]["value"] is None
+    assert "no test patient has a known grade" in metrics["notes"]
 
 
 # external test --------------------------------------------------------------------------------------------------------
@@ -489,6 +490,20 @@ def test_external_test_stands_apart(evaluated_run, write_cohort, launch_evaluate
         broken.relative_to(other).as_posix()
     ]
     assert (external / "report.html").is_file()
+
+
+@pytest.mark.usefixtures("no_report")
+def test_other_external_data_of_the_same_name_have_their_own_folder(
+    evaluated_run, write_cohort, launch_evaluate, tmp_path
+):
+    run = shutil.copytree(evaluated_run, tmp_path / "run")
+    for hospital, seed in (("a", 9), ("b", 10), ("a", 9)):
+        data = tmp_path / hospital / "patients"
+        if not data.exists():
+            write_cohort(data, {"astrocytoma-g2": 2, "meningioma-g1": 2}, seed=seed, prefix=hospital)
+        launch_evaluate(run, dataset_dir=str(data))
+    tested = {folder.name: read_table(folder / "test_predictions.csv")["id"][0] for folder in run.glob("external/*")}
+    assert tested == {"patients": "a01", "patients-2": "b01"}
 
 
 @pytest.mark.usefixtures("no_report")

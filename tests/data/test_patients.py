@@ -219,6 +219,27 @@ def test_a_manifest_in_another_encoding_is_an_error(tmp_path):
         find_patients(tmp_path)
 
 
+def test_a_table_as_a_spreadsheet_saves_unicode_text_is_read(tmp_path):
+    touch(tmp_path, "s/1.jpg", "t/1.jpg")
+    text = "patient\ttype\tgrade\tpath\np1\ta\t2.0\ts\np2\ta\t\tt\n"
+    (tmp_path / "l.csv").write_text(text, encoding="utf-16")
+    assert sorted(labels(find_patients(tmp_path))) == [("p1", "a", 2), ("p2", "a", None)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "line"),
+    [
+        (["p1,a,2,s", 'p2,a,2,"t', *["p3,a,2,u"] * 3], 3),
+        (['p1,a,2,"s', *[f"p{k},a,2,{k:0100}" for k in range(2000)]], 2),  # longer than a cell may be
+        (["p1,a,2,s", 'p2,a,2,"t', 'p3,a,2,u"', "p4,a,2,v"], 3),
+    ],
+)
+def test_a_quotation_mark_that_is_open_is_told_with_its_line(tmp_path, rows, line):
+    write_manifest(tmp_path / "l.csv", *rows)
+    with pytest.raises(BrainMRIError, match=f"a quotation mark is open at the end of line {line}"):
+        find_patients(tmp_path / "l.csv")
+
+
 # Cases to predict
 
 

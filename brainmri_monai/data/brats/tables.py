@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import NamedTuple
 
 from brainmri_monai.data.brats.conventions import CONVENTIONS
 from brainmri_monai.data.brats.names import conventions_of, parse_case
-from brainmri_monai.data.manifest import read_header
+from brainmri_monai.data.manifest import read_header, read_rows
 
 __all__ = ["Facts", "key_of", "read_facts"]
 
@@ -47,8 +46,8 @@ def read_facts(tables: Iterable[Path]) -> dict[str, Facts]:
         if not any(_GRADE.fullmatch(name) or _SITE.fullmatch(name) or name.endswith(_OLDER) for name in columns):
             continue
         with open(table, encoding="utf-8-sig", errors="replace", newline="") as stream:
-            rows = [[cell.strip() for cell in row] for row in csv.reader(stream, delimiter=delimiter)][1:]
-        for row in filter(any, rows):
+            rows = [cells for _, cells in read_rows(stream, delimiter, table) if any(cells)]
+        for row in rows:
             cells = dict(zip(columns, row, strict=False))
             told = Facts(_first(cells, _GRADE), _first(cells, _SITE) or _site_of(row))
             for case in [*filter(conventions_of, row)] or row[:1]:  # the ids of a foreign set stand first

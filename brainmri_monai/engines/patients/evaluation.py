@@ -34,7 +34,6 @@ class TwoStepEvaluation:
         evaluator: evaluates the test patients.
         collect: attached to both.
         resamples: of the bootstrap over patients.
-        seed: of the bootstrap.
     """
 
     def __init__(
@@ -46,7 +45,6 @@ class TwoStepEvaluation:
         evaluator: Evaluator,
         collect: Collect,
         resamples: int = RESAMPLES,
-        seed: int = 0,
     ) -> None:
         self.run = run
         self.datalist = datalist
@@ -55,7 +53,6 @@ class TwoStepEvaluation:
         self.evaluator = evaluator
         self.collect = collect
         self.resamples = resamples
-        self.seed = seed
         self.external = datalist.split["method"] == "external"
 
     @property
@@ -91,7 +88,7 @@ class TwoStepEvaluation:
         seen = self.collect.predictions
         labels = np.array([p.label for p in seen])
         answers = Answers(joint_of(seen), labels[:, 0], labels[:, 1])
-        metrics = score(answers, self.datalist.types, self.resamples, self.seed)
+        metrics = score(answers, self.datalist.types, self.resamples)
         metrics["external"] = self.external
         metrics["notes"] += self.datalist.split["notes"]
         metrics["calibration"] = {

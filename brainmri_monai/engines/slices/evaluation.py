@@ -43,7 +43,6 @@ class SliceEvaluation:
         risk: share of wrong answers that may be given.
         foreign: share of the training slices that the detector may call no brain MRI.
         resamples: of the bootstrap over groups of twins.
-        seed: of the bootstrap.
     """
 
     def __init__(
@@ -58,7 +57,6 @@ class SliceEvaluation:
         risk: float = 0.01,
         foreign: float = 0.005,
         resamples: int = RESAMPLES,
-        seed: int = 0,
     ) -> None:
         self.run = run
         self.datalist = datalist
@@ -70,7 +68,6 @@ class SliceEvaluation:
         self.risk = risk
         self.foreign = foreign
         self.resamples = resamples
-        self.seed = seed
         self.external = datalist.split["method"] == "external"
         self.group_of = {entry["id"]: entry["group"] for entry in datalist.entries}
         self.abstention: Abstention | None = None
@@ -143,7 +140,7 @@ class SliceEvaluation:
 
     def summary(self, answers: SliceAnswers, ids: Sequence[str], decisions: Sequence[str]) -> dict[str, Any]:
         """What ``metrics_test.json`` holds."""
-        metrics = score_slices(answers, self.datalist.types, self.resamples, self.seed)
+        metrics = score_slices(answers, self.datalist.types, self.resamples)
         metrics |= summarise_answers(answers, decisions) | {"external": self.external}
         metrics["notes"] += [NO_PATIENTS, *self.datalist.split["notes"]]
         twins = self.datalist.twins_of_training()
@@ -151,7 +148,7 @@ class SliceEvaluation:
             alone = np.array([name not in twins for name in ids])
             metrics["twins_of_training"] = len(ids) - int(alone.sum())
             if alone.any():
-                metrics["without_twins"] = score_slices(answers[alone], self.datalist.types, self.resamples, self.seed)
+                metrics["without_twins"] = score_slices(answers[alone], self.datalist.types, self.resamples)
         network = self.networks[0]
         metrics["calibration"] = {
             "fitted_on": self.fitted_on,

@@ -38,7 +38,6 @@ class VolumeEvaluation:
         evaluator: runs over the test cases.
         scores: attached to it.
         resamples: of the bootstrap over patients.
-        seed: of the bootstrap.
     """
 
     def __init__(
@@ -50,7 +49,6 @@ class VolumeEvaluation:
         evaluator: Evaluator,
         scores: VolumeScores,
         resamples: int = RESAMPLES,
-        seed: int = 0,
     ) -> None:
         self.run = run
         self.datalist = datalist
@@ -59,7 +57,6 @@ class VolumeEvaluation:
         self.evaluator = evaluator
         self.scores = scores
         self.resamples = resamples
-        self.seed = seed
         self.external = datalist.split["method"] == "external"
         self.fitted_on = 0
 
@@ -122,7 +119,7 @@ class VolumeEvaluation:
             failed: case → reason.
         """
         regions, network = self.datalist.types, self.calibration.network
-        found = describe_cases(table, regions, failed, self.resamples, self.seed)
+        found = describe_cases(table, regions, failed, self.resamples)
         temperature = dict(zip(regions, network.temperature.tolist(), strict=True))
         minimum_ml = dict(zip(regions, [round(ml, 6) for ml in network.minimum_ml.tolist()], strict=True))
         doubts = [] if self.external else doubts_of_fit(temperature, minimum_ml, self.fitted_on)
@@ -134,7 +131,7 @@ class VolumeEvaluation:
                 "fitted_on": self.fitted_on,
                 "temperature": temperature,
                 "minimum_ml": minimum_ml,
-                "ece": cohort_error(bins, list(table["patient"]), regions, self.resamples, self.seed),
+                "ece": cohort_error(bins, list(table["patient"]), regions, self.resamples),
                 "bins": {region: describe_bins(bins[:, r].sum(axis=0)) for r, region in enumerate(regions)},
             },
         }
