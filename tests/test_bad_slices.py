@@ -81,6 +81,11 @@ def one_pixel(folder: Path) -> Path:
     return folder / "x.png"
 
 
+def link_to_nothing(folder: Path) -> Path:
+    (folder / "x.jpg").symlink_to(folder / "nowhere.jpg")
+    return folder / "x.jpg"
+
+
 def huge(folder: Path, side: int = 30_000) -> Path:
     """The header alone: whoever decodes it fails otherwise."""
 
@@ -93,7 +98,7 @@ def huge(folder: Path, side: int = 30_000) -> Path:
     return folder / "x.png"
 
 
-BROKEN = [truncated, empty, text, animated, animated_under_another_name, one_pixel, huge]
+BROKEN = [truncated, empty, text, animated, animated_under_another_name, one_pixel, link_to_nothing, huge]
 
 
 @pytest.mark.parametrize("spoil", BROKEN, ids=lambda spoil: spoil.__name__)
@@ -243,6 +248,7 @@ def test_folders_without_classes_are_told(train, tmp_path):
         (("--official", "true"), "there is no test or no training part"),
         (("--official", "true", "--fold", "0"), "--official or --fold, not both"),
         (("--test_share", "0.95"), "less than 1 together"),
+        (("--test_share", "0.3", "--fold", "0"), "Leave out --validation_share and --test_share, or --fold."),
         (("--test_share", "all"), "--test_share is 'all', and has to be a number between 0 and 1."),
         (("--image_size", "3"), "--image_size is 3, and has to be a whole number of pixels, 16 to 1024."),
         (("--fold", "7"), "fold 7 asked for, of 5 folds"),

@@ -118,8 +118,10 @@ def check_options(files: Sequence[Path], options: Mapping[str, Any], workflow: s
     for file in files:
         for key, value in _read(file).items():
             _lay_over(merged, key, value)
-    # what a training does not read, the inference of its run may
-    read = set(merged) if workflow == "training" else _read_by(merged, [workflow, *FOUND_BY_THE_RUNNER])
+    read = _read_by(merged, [workflow, *FOUND_BY_THE_RUNNER])
+    inference = files[0].with_name("inference.json")
+    if workflow == "training" and inference.is_file():
+        read |= set(_read(inference))  # which takes these from the run
     own_weights = workflow in OTHER_WEIGHTS and not OTHER_WEIGHTS[workflow] & options.keys()
     for option in (name for name in options if name not in RUNNER_OPTIONS):
         path = re.split("#|::", option)
@@ -128,7 +130,8 @@ def check_options(files: Sequence[Path], options: Mapping[str, Any], workflow: s
         if own_weights and path[0] in TRAINED:
             _require_as_trained(option, options[option], _part(merged, path))
         if path[0] not in read:
-            raise BrainMRIError(f"--{option} is of the training, and changes nothing for {workflow}.\nLeave it out.")
+            of = "of the training, and" if workflow != "training" else "not read by these configurations, and"
+            raise BrainMRIError(f"--{option} is {of} changes nothing for {workflow}.\nLeave it out.")
     check_values(options)
     if options.get("tracking") == "mlflow" and find_spec("mlflow") is None:
         raise BrainMRIError("--tracking mlflow: mlflow is not installed.\nRun: pip install 'brainmri_monai[mlflow]'")

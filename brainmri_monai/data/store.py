@@ -34,8 +34,9 @@ class ArrayStore:
         digest = hashlib.sha256((self.recipe + read_as).encode())
         for file in map(Path, [image] if isinstance(image, (str, Path)) else image):
             for found in sorted(file.iterdir()) if file.is_dir() else [file]:
-                status = found.stat()
-                digest.update(f"{found}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
+                status = found.stat() if found.exists() else None  # what is missing, ``make`` tells
+                state = f"{status.st_size}\0{status.st_mtime_ns}" if status else "missing"
+                digest.update(f"{found}\0{state}\0".encode())
         return self.folder / f"{digest.hexdigest()[:32]}.npy"
 
     def get(

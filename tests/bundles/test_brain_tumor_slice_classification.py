@@ -227,6 +227,28 @@ def test_official_test_is_reported_with_and_without_twins(write_slice_set, train
     assert metrics["twins_of_training"] == 1
     assert metrics["without_twins"]["slices"] == 7
     assert any("1 of 8 slices of the official test have twins" in note for note in metrics["notes"])
+    assert not any("kept together" in note for note in metrics["notes"])
+
+
+@pytest.mark.usefixtures("no_slice_report")
+@pytest.mark.parametrize("there", [True, False])
+def test_mirrored_training_slices_of_an_external_test_are_told(
+    write_slice_set, train_slices, evaluate_slices, tmp_path, there
+):
+    data = write_slice_set(tmp_path / "data", {"glioma": 8, "notumor": 8})
+    run = train_slices(data, tmp_path / "run")
+    evaluate_slices(run)
+    other = write_slice_set(tmp_path / "other", {"glioma": 3, "notumor": 3}, seed=77)
+    known = read(run / "datalist.json")["training"][0]["id"]
+    with Image.open(data / known) as picture:
+        picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(other / Path(known).parent / "mirrored.png")
+    if not there:
+        data.rename(tmp_path / "gone")
+    evaluate_slices(run, dataset_dir=str(other))
+    metrics = read(run / "external/other/metrics_test.json")
+    said = "1 of 7 slices have twins in the training" if there else "whether they are twins of slices of the training"
+    assert any(said in note for note in metrics["notes"])
+    assert metrics.get("without_twins", {}).get("slices") == (6 if there else None)
 
 
 @pytest.mark.usefixtures("no_slice_report")

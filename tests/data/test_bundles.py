@@ -14,7 +14,13 @@ def bundle(tmp_path) -> Path:
     """A small bundle with three workflows and one override."""
     configs = {
         "metadata.json": {"version": "1"},
-        "train.json": {"imports": [], "epochs": 30, "lr": 0.1, "train": {"trainer": {"max_epochs": "@epochs"}}},
+        "train.json": {
+            "imports": [],
+            "epochs": 30,
+            "lr": 0.1,
+            "train": {"trainer": {"max_epochs": "@epochs", "lr": "@lr", "network": "@network"}},
+            "training": "$@train#trainer.run()",
+        },
         "evaluate.json": {"bootstrap": 10},
         "inference.json": {"dataset_dir": "", "handlers": [{"name": "x"}]},
         "fast.json": {"precision": "auto"},
@@ -169,3 +175,13 @@ def test_a_configuration_that_is_none_is_said(tmp_path, text, said):
     (tmp_path / "own.json").write_text(text)
     with pytest.raises(BrainMRIError, match=f"own.json {said}"):
         check_options([tmp_path / "own.json"], {})
+
+
+@pytest.mark.parametrize(
+    ("override", "option"), [("seed_cnn", "warmup_epochs"), ("vgg16_frozen", "mixup")], ids=lambda word: word
+)
+def test_an_option_that_an_override_does_not_read_is_refused(override, option):
+    root = find_bundle("brain_tumor_slice_classification")
+    with pytest.raises(BrainMRIError, match=f"--{option} is not read by these configurations"):
+        check_options(config_files(root, "training", [override]), {option: 2})
+    check_options(config_files(root, "training"), {option: 2})

@@ -131,7 +131,7 @@ def test_an_official_test_is_shown_without_twins_beside(evaluated):
     metrics = json.loads(path.read_text(encoding="utf-8"))
     path.write_text(json.dumps(metrics | {"without_twins": metrics, "twins_of_training": 3}), encoding="utf-8")
     results = read(write_slice_report(evaluated)).sections["results"]
-    assert "3 slices of the official test have a twin in the training" in results
+    assert "3 of these slices have a twin in the training" in results
     assert "Without twins" in results
 
 

@@ -7,12 +7,10 @@ from typing import Any, ClassVar
 
 from brainmri_monai.data.datalist import Datalist
 
-__all__ = ["NO_PATIENTS", "SliceList"]
+__all__ = ["KEPT_TOGETHER", "NO_PATIENTS", "SliceList"]
 
-NO_PATIENTS = (
-    "the set has no patient ids: other slices of a patient may stand on both sides of the split; "
-    "what is kept together are twins, slices that are nearly the same picture, also turned or mirrored"
-)
+NO_PATIENTS = "the set has no patient ids: other slices of a patient may stand on both sides of the split"
+KEPT_TOGETHER = "what is kept together are twins, slices that are nearly the same picture, also turned or mirrored"
 
 
 @dataclass
@@ -38,6 +36,11 @@ class SliceList(Datalist):
         ]
 
     def twins_of_training(self) -> set[str]:
-        """Ids in the test of slices whose twin is in the training or the validation, as an official test may have."""
+        """Ids in the test of slices whose twin is in the training or the validation.
+
+        An official test and an external one may have such slices; the split of an external one names them.
+        """
+        if self.split["method"] == "external":
+            return set(self.split.get("twins_of_training", ()))
         known = {e["group"] for part in ("training", "validation") for e in self.parts[part]}
         return {e["id"] for e in self.parts["test"] if e["group"] in known}

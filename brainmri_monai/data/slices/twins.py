@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from brainmri_monai.data.duplicates import ALL_VIEWS, NEAR, Fingerprint, Pairs, connected, near_pairs
+from brainmri_monai.data.duplicates import ALL_VIEWS, NEAR, Fingerprint, Pairs, connected, fingerprint, near_pairs
 
-__all__ = ["NEAR_SLICE", "Twins", "find_twins"]
+__all__ = ["NEAR_SLICE", "Twins", "find_twins", "twins_of"]
 
 NEAR_SLICE = 0.975
 """Correlation of two thumbnails from which two slices are twins.
@@ -88,6 +88,29 @@ def find_twins(fingerprints: Sequence[Fingerprint]) -> Twins:
     pairs = found._replace(first=seen[found.first], second=seen[found.second])
     group = connected(len(numbers), picture[pairs.first], picture[pairs.second])[picture]
     return Twins(picture, group, pairs)
+
+
+def twins_of(pictures: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Tell which pictures are twins of known ones, turned or mirrored too.
+
+    Args:
+        pictures, known: N H W and M H W, uint8, prepared in one way.
+
+    Returns:
+        N truth values. Next to empty pictures are twins of none.
+    """
+    thumbnails, index = [], []
+    for k, picture in enumerate([*known, *pictures]):
+        mark = fingerprint(np.repeat(picture[..., None], 3, axis=2))
+        if mark.thumbnail is not None:
+            thumbnails.append(mark.thumbnail)
+            index.append(k - len(known))
+    found = np.zeros(len(pictures), dtype=bool)
+    if thumbnails:
+        place = np.array(index)
+        pairs = near_pairs(np.stack(thumbnails), place >= 0, NEAR_SLICE, ALL_VIEWS)
+        found[place[pairs.second]] = True  # the known ones come first
+    return found
 
 
 def _gathered(numbers: np.ndarray) -> list[list[int]]:

@@ -18,7 +18,8 @@ from brainmri_monai.data.slices.classes import KNOWN
 from brainmri_monai.data.slices.datalist import SliceList
 from brainmri_monai.data.slices.folders import find_slices
 from brainmri_monai.data.slices.shortcuts import SUSPECT
-from brainmri_monai.data.slices.splits import cluster_groups, split_slices
+from brainmri_monai.data.slices.splits import SHARES, cluster_groups, split_slices
+from brainmri_monai.data.slices.twins import twins_of
 from brainmri_monai.data.splits import require_folds
 from brainmri_monai.data.store import ArrayStore
 from brainmri_monai.engines.distributed import is_main_process, main_process_first
@@ -46,7 +47,7 @@ def training_slices(
     folds: int = 5,
     groups: str = "twins",
     official: bool = False,
-    shares: Sequence[float] = (0.7, 0.1, 0.2),
+    shares: Sequence[float] = SHARES,
     seed: int = 0,
 ) -> SliceList:
     """Find the slices of a training, decode each once, leave out what is broken, split the rest, and save the split.
@@ -138,9 +139,29 @@ def tested_slices(run: RunFolder, dataset_dir: str | Path, store: ArrayStore, si
             f"the run knows the classes {', '.join(datalist.types)}; {found.root} also holds {', '.join(unknown)}.\n"
             "Rename or take out these folders, or train with all classes."
         )
+    with main_process_first():
+        _find_twins_of_training(external, read, datalist, store, size)
     if is_main_process():
         _print_left_out(left_out)
     return external
+
+
+def _find_twins_of_training(
+    external: SliceList, read: ReadSlices, run: SliceList, store: ArrayStore, size: int
+) -> None:
+    """Record which slices of an external test are nearly the same picture as one that the run was trained on."""
+    try:
+        own = read_set(find_slices(run.root), store, size)
+    except BrainMRIError:
+        note = f"whether they are twins of slices of the training is not known: {run.root} cannot be read"
+        external.split["notes"].append(note)
+        return
+    trained = {entry["id"] for part in ("training", "validation") for entry in run.parts[part]}
+    known = own.pictures[[row for row, item in enumerate(own.items) if item.id in trained]]
+    twins = [item.id for item, twin in zip(read.items, twins_of(read.pictures, known), strict=True) if twin]
+    external.split["twins_of_training"] = twins
+    if twins:
+        external.split["notes"].append(f"{len(twins)} of {len(read.items)} slices have twins in the training")
 
 
 def _method(fold: int | None, folds: int, groups: str, official: bool, shares: Sequence[float]) -> dict[str, object]:
@@ -153,6 +174,11 @@ def _method(fold: int | None, folds: int, groups: str, official: bool, shares: S
             "Give --validation_share and --test_share, less than 1 together."
         )
     if fold is not None:
+        if not np.allclose(shares, SHARES):
+            raise BrainMRIError(
+                "a fold has its own test, and 15 % of the other slices as validation.\n"
+                "Leave out --validation_share and --test_share, or --fold."
+            )
         return {"method": "kfold", "fold": fold, "folds": folds, "groups": groups}
     return {"method": "official" if official else "holdout", "groups": groups, "shares": list(shares)}
 

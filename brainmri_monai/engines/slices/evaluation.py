@@ -11,7 +11,7 @@ import torch
 from monai.engines import Evaluator
 from scipy.special import softmax
 
-from brainmri_monai.data.slices.datalist import NO_PATIENTS, SliceList
+from brainmri_monai.data.slices.datalist import KEPT_TOGETHER, NO_PATIENTS, SliceList
 from brainmri_monai.engines.collect import Collect
 from brainmri_monai.engines.distributed import is_main_process
 from brainmri_monai.engines.run_folder import RunFolder
@@ -142,7 +142,8 @@ class SliceEvaluation:
         """What ``metrics_test.json`` holds."""
         metrics = score_slices(answers, self.datalist.types, self.resamples)
         metrics |= summarise_answers(answers, decisions) | {"external": self.external}
-        metrics["notes"] += [NO_PATIENTS, *self.datalist.split["notes"]]
+        divided = self.datalist.split["method"] in ("official", "external")
+        metrics["notes"] += [NO_PATIENTS, *([] if divided else [KEPT_TOGETHER]), *self.datalist.split["notes"]]
         twins = self.datalist.twins_of_training()
         if twins:
             alone = np.array([name not in twins for name in ids])
