@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from brainmri_monai.explain.maps import as_batch, enlarge, to_map
+from brainmri_monai.explain.places import layer_places
 from brainmri_monai.explain.watching import evaluating, outputs_kept
 from brainmri_monai.networks.slice_classifier import SliceClassifier
 
@@ -27,7 +28,7 @@ def grad_cam(
     target: int | None = None,
     plus_plus: bool = False,
 ) -> dict[str, NDArray]:
-    """Grad-CAM of one slice, as large as the slice.
+    """Grad-CAM of one slice, as large as the slice, each cell where it looks.
 
     Args, Raises and Source as for :func:`layer_maps`.
 
@@ -35,7 +36,8 @@ def grad_cam(
         name of the layer → H W, from 0 to 1.
     """
     maps = layer_maps(network, image, layers, target, plus_plus)
-    return {name: enlarge(picture, image.shape[-2:]) for name, picture in maps.items()}
+    places = layer_places(network.body, image)
+    return {name: enlarge(picture, image.shape[-2:], places.get(name)) for name, picture in maps.items()}
 
 
 def layer_maps(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import interpolate
+from torch.nn.functional import grid_sample
+
+if TYPE_CHECKING:
+    from brainmri_monai.explain.places import Place
 
 __all__ = ["as_batch", "enlarge", "mass_share", "to_map"]
 
@@ -31,11 +35,30 @@ def to_map(evidence: Tensor) -> NDArray:
     return positive / positive.max() if positive.max() > 0 else positive
 
 
-def enlarge(picture: NDArray, shape: Sequence[int]) -> NDArray:
-    """A map h w → H W, bicubic, which shows no grid; its values stay within those that it had."""
+def enlarge(picture: NDArray, shape: Sequence[int], place: Place | None = None) -> NDArray:
+    """A map as large as the slice, bicubic, which shows no grid; its values stay within those that it had.
+
+    Args:
+        picture: h w.
+        shape: rows and columns H W.
+        place: where its cells lie; evenly over the whole slice when left out. It fades where there are none.
+    """
     small = torch.from_numpy(np.ascontiguousarray(picture, dtype=np.float32))[None, None]
-    large = interpolate(small, size=tuple(shape), mode="bicubic", align_corners=False)[0, 0]
-    return large.clamp(small.min(), small.max()).numpy()
+    steps = place.step if place else [large / own for large, own in zip(shape, picture.shape, strict=True)]
+    starts = place.start if place else [(step - 1) / 2 for step in steps]
+    down, across = (
+        (torch.arange(large) - start) / step for large, start, step in zip(shape, starts, steps, strict=True)
+    )  # in cells
+    ends = [2 / max(own - 1, 1) for own in picture.shape]  # torch counts from -1 to 1
+    grid = torch.stack(torch.meshgrid(across * ends[1] - 1, down * ends[0] - 1, indexing="xy"), dim=-1)[None]
+    large = grid_sample(small, grid.float(), mode="bicubic", padding_mode="border", align_corners=True)[0, 0]
+    large = large.clamp(small.min(), small.max())
+    return (large * _there(down, picture.shape[0])[:, None] * _there(across, picture.shape[1])).numpy()
+
+
+def _there(place: Tensor, cells: int) -> Tensor:
+    """1 within the cells, from -1/2 to ``cells`` - 1/2, and 0 from one cell beyond."""
+    return (place + 1.5).clamp(0, 1) * (cells + 0.5 - place).clamp(0, 1)
 
 
 def mass_share(picture: NDArray, region: NDArray) -> float:

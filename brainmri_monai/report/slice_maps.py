@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from brainmri_monai.data.store import ArrayStore
 from brainmri_monai.engines.progress import progress_bar
 from brainmri_monai.engines.slices.inference import SaveSlices, in_words
 from brainmri_monai.engines.slices.reading import read_set
-from brainmri_monai.explain import attention_rollout, layer_maps, occlusion
+from brainmri_monai.explain import Place, attention_rollout, enlarge, layer_maps, layer_places, occlusion
 from brainmri_monai.networks.slice_classifier import SliceClassifier
 from brainmri_monai.report.figures import Mistake, plot_filters, plot_grad_cam, plot_mistakes
 from brainmri_monai.report.reading import RunFiles
@@ -51,11 +52,11 @@ def draw_mistakes(files: RunFiles, network: SliceClassifier, store: ArrayStore, 
     bar = progress_bar(min(limit, len(wrong)), "explaining mistakes", "slices")
     for number, row in enumerate(wrong[:limit], start=1):
         picture = np.asarray(read.pictures[read.rows([row["id"]])[0]]) / np.float32(255)
-        maps = _maps(network, picture, datalist.types.index(row["pred"]))
+        maps, places = _maps(network, picture, datalist.types.index(row["pred"]))
         title = f"{row['id']}: is {row['label']}, said {row['pred']} ({float(row['confidence']):.3f})"
-        plot_grad_cam(picture, maps, mistake_path(files.folder, number), title)
+        plot_grad_cam(picture, maps, mistake_path(files.folder, number), title, places=places)
         told = {"said": row["pred"], "truth": row["label"], "decision": row["decision"]}
-        last = list(maps.values())[-1]
+        last = enlarge(list(maps.values())[-1], picture.shape, places.get(list(maps)[-1]))
         gallery.append(Mistake(row["id"], picture, last, confidence=float(row["confidence"]), **told))
         bar.update()
     bar.close()
@@ -84,21 +85,23 @@ def explain_answers(predictions: SaveSlices, network: SliceClassifier, how: str)
         sample = predictions.cases.transform({"id": answer.id, "image": str(predictions.cases.files[answer.id])})
         picture, best = sample["image"][0].numpy(), int(answer.probabilities.argmax())
         title = f"{answer.id}: {in_words(predictions.classes[best], answer.probabilities[best], answer.decision)}"
-        plot_grad_cam(picture, _maps(network, picture, best, how), folder / f"{answer.id}.png", title)
+        maps, places = _maps(network, picture, best, how)
+        plot_grad_cam(picture, maps, folder / f"{answer.id}.png", title, places=places)
         bar.update()
     bar.close()
     if predictions.answers:
         print(f"what speaks for the answers: {folder}")
 
 
-def _maps(network: SliceClassifier, picture: NDArray, target: int, how: str = "gradcam") -> dict[str, NDArray]:
-    """Maps by the name of the layer or of the method, and attention rollout where there is attention."""
+def _maps(
+    network: SliceClassifier, picture: NDArray, target: int, how: str = "gradcam"
+) -> tuple[dict[str, NDArray], dict[str, Place]]:
+    """Maps by the name of the layer or of the method, attention rollout where there is attention; and their places."""
     image = torch.from_numpy(np.ascontiguousarray(picture)).expand(3, -1, -1).to(network.temperature.device)
     if how == "occlusion":
         maps = {how: occlusion(network, image, target=target)}
     else:
         maps = layer_maps(network, image, target=target, plus_plus=how == "gradcam++")
-    try:
-        return maps | {"attention rollout": attention_rollout(network, image)}
-    except ValueError:  # a network without attention
-        return maps
+    with suppress(ValueError):  # a network without attention
+        maps |= {"attention rollout": attention_rollout(network, image)}
+    return maps, layer_places(network.body, image)

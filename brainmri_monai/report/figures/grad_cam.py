@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from brainmri_monai.explain.places import Place
 from brainmri_monai.report.figures import style
 from brainmri_monai.report.figures.heat import PALE_ON_BLACK, blend, draw_scale, heat, show
 
@@ -18,7 +20,13 @@ SIDE, FEWEST = 1.7, 3  # inches of a picture; columns whose width the title need
 
 
 def plot_grad_cam(
-    image: NDArray, maps: Mapping[str, NDArray], path: str | Path, title: str, *, columns: int = 6
+    image: NDArray,
+    maps: Mapping[str, NDArray],
+    path: str | Path,
+    title: str,
+    *,
+    places: Mapping[str, Place] = MappingProxyType({}),
+    columns: int = 6,
 ) -> None:
     """Draw the slice, and for each layer the map in its own resolution and the map over the slice, as PNG.
 
@@ -27,6 +35,7 @@ def plot_grad_cam(
         maps: name of the layer → h w, from 0 to 1, in the order of the network (see ``explain.layer_maps``).
         path: the file to write.
         title: above the figure, such as the answer and its probability.
+        places: name of a layer → where on the slice its cells lie; a map without is as large as the slice.
         columns: layers that are drawn at most: the first, the last, and others evenly between.
     """
     names = list(maps)
@@ -49,7 +58,7 @@ def plot_grad_cam(
     for number, name in enumerate(chosen, start=1):
         left, top = MARGIN + number * (SIDE + GAP), TOP + NAMES
         show(figure, heat(maps[name]), (left, top, SIDE, high), smooth=False)
-        show(figure, blend(image, maps[name]), (left, top + high + GAP, SIDE, high))
+        show(figure, blend(image, maps[name], places.get(name)), (left, top + high + GAP, SIDE, high))
         rows, across = maps[name].shape
         write(left + SIDE / 2, top - 0.3, style.shorten(name, 26), fontsize=8.5, ha="center")
         write(left + SIDE / 2, top - 0.12, f"{rows} × {across}", fontsize=8, ha="center", color=PALE_ON_BLACK)

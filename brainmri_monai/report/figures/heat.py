@@ -13,6 +13,8 @@ from brainmri_monai.explain.maps import enlarge
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from brainmri_monai.explain.places import Place
+
 __all__ = ["PALE_ON_BLACK", "blend", "draw_scale", "heat", "show"]
 
 PALE_ON_BLACK = "#9aa5b1"
@@ -27,9 +29,9 @@ def heat(picture: NDArray) -> NDArray:
     return matplotlib.colormaps[COLOURS](np.clip(picture, 0, 1))[..., :3]
 
 
-def blend(image: NDArray, picture: NDArray) -> NDArray:
+def blend(image: NDArray, picture: NDArray, place: Place | None = None) -> NDArray:
     """A map h w over a slice H W with values in [0, 1] → H W 3; where the map is 0 the slice is as it was."""
-    large = enlarge(picture, image.shape)
+    large = enlarge(picture, image.shape, place)
     alpha = STRENGTH * np.sqrt(large)[..., None]
     return image[..., None] * (1 - alpha) + heat(large) * alpha
 
