@@ -48,8 +48,7 @@ def read_slices(image: str | Path | Sequence[str | Path]) -> list[np.ndarray]:
     Returns:
         H W 3 each, uint8 or float32 as the source has it; grey is repeated to three channels, transparency is laid
         on black, and 16-bit values stay as they are (float32, up to 65535), or are scaled to 255 where other slices of
-        the list have 8 bits. Do not write into them: those of a
-        volume are views.
+        the list have 8 bits. Do not write into them: those of a volume are views.
 
     Raises:
         ImageError: when a file is missing, truncated, unreadable or not what its name says, holds NaN or infinite

@@ -3,7 +3,6 @@
 from brainmri_monai.networks.alexnet128 import AlexNet128
 from brainmri_monai.networks.cnn256 import CNN256
 from brainmri_monai.networks.custom_cnn import CustomCNN
-from brainmri_monai.networks.freezing import train_only
 from brainmri_monai.networks.input_detector import InputDetector
 from brainmri_monai.networks.mobilenet_v2 import MobileNetV2
 from brainmri_monai.networks.picture_statistics import picture_statistics
@@ -36,5 +35,4 @@ __all__ = [
     "TwoStepMIL",
     "VisionTransformer",
     "picture_statistics",
-    "train_only",
 ]

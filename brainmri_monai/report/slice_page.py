@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from brainmri_monai.data.slices.shortcuts import SUSPECT
 from brainmri_monai.data.splits import PARTS
 from brainmri_monai.files import write_text
 from brainmri_monai.report.embed import Picture, embed
@@ -38,7 +39,6 @@ PER_CLASS = {
     "roc_auc": "AUC",
     "average_precision": "AP",
 }
-SUSPECT = 0.9
 
 
 def mistake_path(folder: Path, number: int) -> Path:

@@ -39,7 +39,7 @@ class SliceReport(Report):
         official: whether the set has a training and a test part of its own.
         readings: of the slices that can be used: they can be read, and are not in two classes pixel for pixel.
         twins: among these, in the order of the readings.
-        probe: how well the class is told by what is not anatomy; None when it was left out, or there are too few.
+        probe: how well the class is told by what is not anatomy; None when there are too few.
     """
 
     classes: tuple[str, ...]
@@ -96,7 +96,7 @@ class SliceReport(Report):
             *_counts_table(self.classes, self.readings, self.twins),
             "",
             *measure_lines(measures),
-            *(_probe_table(self.probe) if self.probe else []),
+            *_probe_table(self.probe),
             *problem_lines(self.problems),
         ]
         return "\n".join(lines)
@@ -122,7 +122,7 @@ class SliceReport(Report):
                 yield Problem("error", " = ".join(first[part] for part in sorted(first)), what, _LEAK)
 
 
-def survey_slices(root: str | Path, probe: bool = True) -> SliceReport:
+def survey_slices(root: str | Path) -> SliceReport:
     """Read every slice once, on all cores, find twins, and collect what is wrong; a bar shows how far it is.
 
     Errors are what cannot be used or would make results wrong: files that cannot be read, a class without slices, one
@@ -131,16 +131,15 @@ def survey_slices(root: str | Path, probe: bool = True) -> SliceReport:
 
     Args:
         root: see :func:`~brainmri_monai.data.slices.folders.find_slices`.
-        probe: ask how well the class is told by what is not anatomy.
 
     Raises:
         BrainMRIError: when the root does not exist, or holds no folders of classes.
     """
     found = scan_slices(root)
     readings, twins, problems = usable_slices(found)
-    result = probe_readings(readings, twins) if probe else None
-    report = SliceReport(found.root, [], found.classes, found.official, readings, twins, result)
-    problems += [*_too_few(report), *_many_twins(report), *_told_without_anatomy(result)]
+    probe = probe_readings(readings, twins)
+    report = SliceReport(found.root, [], found.classes, found.official, readings, twins, probe)
+    problems += [*_too_few(report), *_many_twins(report), *_told_without_anatomy(probe)]
     if found.official:
         problems += report._divided({reading.item.id: reading.item.part for reading in readings})
     report.problems.extend(sorted_by_severity(problems))
@@ -231,7 +230,9 @@ def _counts_table(classes: Sequence[str], readings: Sequence[SliceReading], twin
     return aligned(rows)
 
 
-def _probe_table(probe: Probe) -> list[str]:
+def _probe_table(probe: Probe | None) -> list[str]:
+    if probe is None:
+        return ["", "not asked how well the class is told without anatomy: a class has fewer than ten groups of slices"]
     columns = {"together": probe.together, **probe.alone}
     rows = [["told without anatomy (AUC)", *columns]]
     rows += [[label, *(f"{own[label]:.2f}" for own in columns.values())] for label in probe.together]
