@@ -70,6 +70,8 @@ def test_the_table_is_for_people(root):
         "rows x columns  64 x 64",
         "pixels          RGB",
         "",
+        "not asked how well the class is told without anatomy: a class has fewer than ten groups of slices",
+        "",
         "no errors, no warnings",
     ]
 
