@@ -52,12 +52,23 @@ class Datalist:
         how: Mapping[str, Any],
         problems: Sequence[Problem] = (),
     ) -> Datalist:
-        """Put entries (see :func:`entry`) into the parts of a split."""
+        """Put entries (see :func:`entry`) into the parts of a split.
+
+        Raises:
+            BrainMRIError: for a name of a type that MONAI's configurations would take for an expression.
+        """
+        types = list(types)
+        expression = next((name for name in types if name.startswith(("$", "@", "%"))), None)
+        if expression:
+            raise BrainMRIError(
+                f"the name '{expression}' begins with a sign by which MONAI's configurations know expressions.\n"
+                "Rename the folder, or correct the table."
+            )
         by_id = {e["id"]: e for e in entries}
         return cls(
             root=Path(root),
             layout=layout,
-            types=list(types),
+            types=types,
             split={**how, "notes": split.notes},
             parts={part: [by_id[patient] for patient in split.parts[part]] for part in PARTS},
             excluded=_excluded(problems),

@@ -87,7 +87,7 @@ def read_header(table: Path) -> tuple[str, list[str]]:
     with open(table, encoding=_encoding(table), errors="replace") as stream:
         first = stream.readline()
     delimiter = max(",;\t", key=first.count)
-    return delimiter, [name.strip().strip('"').lower() for name in first.split(delimiter)]
+    return delimiter, [name.strip().lower() for name in next(csv.reader([first], delimiter=delimiter), [])]
 
 
 def _encoding(table: Path) -> str:

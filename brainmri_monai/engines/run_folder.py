@@ -36,8 +36,8 @@ SHARED = ("image_size", "spacing", "divisible", "roi_size", "overlap", "dropout"
 PACKAGES = ("torch", "monai", "numpy", "pytorch-ignite", "scikit-learn", "pillow", "nibabel", "itk")
 COPIED = ("evaluate.json", "fast.json", "multi_gpu_train.json", "multi_gpu_evaluate.json", "logging.conf")
 COPIED = (*(f"configs/{name}" for name in COPIED), "LICENSE")
-LEFT_BY_A_RUN = ("run.json", "datalist.json", "history.json", "metrics_test.json", "test_predictions.csv")
-LEFT_BY_A_RUN += ("attention.csv", "segmentations", "report.html", "figures", "events", "external", "inference")
+SCORES = ("metrics_test.json", "test_predictions.csv", "attention.csv", "segmentations", "figures")
+LEFT_BY_A_RUN = ("run.json", "datalist.json", "history.json", "report.html", "events", "external", "inference", *SCORES)
 WEIGHTS = ("model.pt", "last.pt", "model.ts")
 
 
@@ -215,6 +215,8 @@ class RunFolder:
         split = _digest(datalist.parts)
         if resuming and self.record["digests"]["split"] != split:
             raise self._other_run("a run with another split: its datalist.json was changed since")
+        if resuming:
+            self._remove(SCORES)  # they are of weights that will be others
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         self.record = {
             "bundle": self.bundle_name,
@@ -342,7 +344,11 @@ class RunFolder:
         return (self._read(f"{folder}/datalist.json") or {}).get("digest")
 
     def _clear(self) -> None:
-        for path in [*(self.path / name for name in LEFT_BY_A_RUN), *(self.ckpt_dir / name for name in WEIGHTS)]:
+        self._remove(LEFT_BY_A_RUN)
+        self._remove(WEIGHTS, self.ckpt_dir)
+
+    def _remove(self, names: Sequence[str], folder: Path | None = None) -> None:
+        for path in ((folder or self.path) / name for name in names):
             if path.is_dir():
                 shutil.rmtree(path)
             else:

@@ -37,11 +37,11 @@ def average_precision(positive: ArrayLike, score: ArrayLike) -> float:
         score: n.
 
     Returns:
-        NaN without a positive.
+        NaN without a positive, or without a negative, beside whom all scores would be right.
     """
     positive, score = np.asarray(positive, dtype=bool), np.asarray(score, dtype=float)
     positives = int(positive.sum())
-    if positives == 0:
+    if positives in (0, len(positive)):
         return float("nan")
     order = np.argsort(-score, kind="stable")
     score, hits = score[order], np.cumsum(positive[order])

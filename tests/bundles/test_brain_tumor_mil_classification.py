@@ -519,6 +519,21 @@ def test_external_test_on_known_patients_is_refused(evaluated_run, write_cohort,
     shutil.copyfile(root / known["image"][0], folder / "9.png")
     with pytest.raises(BrainMRIError, match=f"patient {folder.name} .* has an image"):
         launch_evaluate(evaluated_run, dataset_dir=str(other))
+    with Image.open(folder / "9.png") as picture:
+        picture.save(folder / "9.bmp")
+    (folder / "9.png").unlink()
+    with pytest.raises(BrainMRIError, match=f"patient {folder.name} .* has the pictures of {known['patient']}"):
+        launch_evaluate(evaluated_run, dataset_dir=str(other))
+
+
+@pytest.mark.usefixtures("no_report")
+def test_scores_do_not_outlive_their_weights(evaluated_run, cohort, launch_training, tmp_path):
+    run = shutil.copytree(evaluated_run, tmp_path / "run")
+    assert (run / "metrics_test.json").exists()
+    launch_training(cohort, run, epochs=3)
+    assert read(run / "history.json")[-1]["epoch"] == 3
+    for name in ("metrics_test.json", "test_predictions.csv", "attention.csv", "figures"):
+        assert not (run / name).exists()
 
 
 # sanity ---------------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import pytest
 
 from brainmri_monai.data.datalist import Datalist, digest_of, entry
 from brainmri_monai.data.patients import Patient, Problem
-from brainmri_monai.data.splits import Split
+from brainmri_monai.data.splits import PARTS, Split
 from brainmri_monai.errors import BrainMRIError
 
 
@@ -69,6 +69,12 @@ def test_saved_and_loaded_it_is_the_same(datalist, tmp_path):
     assert content["excluded"] == [
         {"id": "x", "where": "x/1.png", "what": "cannot be read", "remedy": "Copy it again."}
     ]
+
+
+@pytest.mark.parametrize("name", ["$1/0", "@epochs", "%x"])
+def test_a_type_that_monai_would_evaluate_is_refused(datalist, tmp_path, name):
+    with pytest.raises(BrainMRIError, match="know expressions"):
+        Datalist.build(tmp_path, "folders", ["a", name], [], Split({part: [] for part in PARTS}), {})
 
 
 def test_samples_are_what_monai_takes(datalist, tmp_path):

@@ -226,6 +226,12 @@ def test_a_table_as_a_spreadsheet_saves_unicode_text_is_read(tmp_path):
     assert sorted(labels(find_patients(tmp_path))) == [("p1", "a", 2), ("p2", "a", None)]
 
 
+def test_a_column_whose_name_is_quoted_and_has_a_comma_shifts_no_other(tmp_path):
+    touch(tmp_path, "s/1.jpg")
+    (tmp_path / "l.csv").write_text('"hospital, city",patient,type,grade,path\n"A, B",p1,a,2,s\n', encoding="utf-8")
+    assert labels(find_patients(tmp_path)) == [("p1", "a", 2)]
+
+
 @pytest.mark.parametrize(
     ("rows", "line"),
     [

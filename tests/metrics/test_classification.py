@@ -82,7 +82,7 @@ def test_with_one_class_alone_the_rankings_are_undefined():
     assert scores["accuracy"] == scores["balanced_accuracy"] == 0.5
     assert scores["macro_f1"] == pytest.approx(2 / 3)
     undefined = {name for name, value in scores.items() if np.isnan(value)}
-    assert undefined == {"roc_auc_macro", "roc_auc_micro", "average_precision_micro"}
+    assert undefined == {"roc_auc_macro", "roc_auc_micro", "average_precision_macro", "average_precision_micro"}
 
 
 def test_without_patients_everything_is_undefined():

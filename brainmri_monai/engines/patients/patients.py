@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import IterableDataset
 
@@ -75,9 +77,7 @@ def training_patients(
             datalist.root = found.root
             return datalist
         _require_plain_names({p.type for p in patients})
-        seen = ArrayStore(store.folder, recipe="marks 1")
-        marks = on_all_cores(lambda patient: seen.get(patient.image, image_marks), patients)
-        split = split_persons(find_persons(patients, marks, found.root), seed, folds, fold)
+        split = split_persons(find_persons(patients, _marks(patients, store), found.root), seed, folds, fold)
         types = sorted({e["type"] for e in entries})
         datalist = Datalist.build(found.root, found.layout, types, entries, split, how, problems)
         datalist.save(path)
@@ -121,8 +121,40 @@ def tested_patients(run: RunFolder, dataset_dir: str | Path, store: ArrayStore, 
             f"the run knows the types {', '.join(datalist.types)}; {found.root} also holds {', '.join(unknown)}.\n"
             "Rename or take out these folders, or train with all types."
         )
+    with main_process_first():
+        _require_strangers(patients, datalist, external, store)
     _print_left_out(problems)
     return external
+
+
+def _require_strangers(patients: list[Patient], run: Datalist, external: Datalist, store: ArrayStore) -> None:
+    """Refuse patients whose pictures, under other names or saved anew, are those of a patient of the training.
+
+    Raises:
+        BrainMRIError: naming the first.
+    """
+    trained = {e["id"] for part in ("training", "validation") for e in run.parts[part]}
+    known = [patient for patient in run.patients().patients if patient.id in trained]
+    if not all(file.exists() for patient in known for file in patient.image):
+        note = f"whether they share pictures with patients of the training is not known: {run.root} is not at hand"
+        external.split["notes"].append(note)
+        return
+    every = [replace(patient, type=None, grade=None) for patient in [*known, *patients]]  # under any label
+    for person in find_persons(every, _marks(every, store), external.root):
+        own, other = (
+            next((p.id for p in person if (p.id in trained) is of_training), None) for of_training in (False, True)
+        )
+        if own and other:
+            raise BrainMRIError(
+                f"patient {own} of {external.root} has the pictures of {other}, on whom the run was trained: "
+                "a test on known patients says nothing.\nTake such patients out of --dataset_dir."
+            )
+
+
+def _marks(patients: Sequence[Patient], store: ArrayStore) -> Iterator[np.ndarray]:
+    """Those of ``data.persons``, kept beside the prepared slices."""
+    kept = ArrayStore(store.folder, recipe="marks 1")
+    return on_all_cores(lambda patient: kept.get(patient.image, image_marks), patients)
 
 
 class CaseStream(IterableDataset):
