@@ -131,7 +131,7 @@ def test_metrics_summarise_the_table(run):
             entry = metrics["scores"][region][name]
             assert entry["mean"]["value"] == pytest.approx(column.mean(), rel=1e-4)
             assert entry["median"]["value"] == pytest.approx(column.median(), rel=1e-4)
-            assert (entry["mean"]["low"], entry["mean"]["high"]) == (None, None)  # of one patient
+            assert entry["mean"]["low"] <= entry["mean"]["value"] <= entry["mean"]["high"]
         bins = metrics["calibration"]["bins"][region]
         assert len(bins) == 10
         voxels = sum(one["voxels"] for one in bins)
