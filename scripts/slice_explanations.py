@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from brainmri_monai.data.phantom.patients import MODALITIES, draw_slices
 from brainmri_monai.data.phantom.tumour import LOOKS
-from brainmri_monai.explain import cascading_randomisation, convolutions, grad_cam, mass_share, occlusion
+from brainmri_monai.explain import cascading_randomisation, convolutions, grad_cam, layer_maps, mass_share, occlusion
 from brainmri_monai.networks import CustomCNN, SliceClassifier
 from brainmri_monai.report.figures.explanation_checks import plot_explanation_checks
 
@@ -86,7 +86,7 @@ def explain(network: SliceClassifier, images: Tensor, masks: np.ndarray, figure:
         for name, picture in zip(gains, maps, strict=True):
             gains[name].append(mass_share(picture, mask) / mask.mean())
         changing = cascading_randomisation(
-            network, image, lambda network, image: grad_cam(network, image, [last], target=1)[last], seed
+            network, image, lambda network, image: layer_maps(network, image, [last], target=1)[last], seed
         )
         correlations.append({name.removeprefix("body."): value for name, value in changing.items()})
     for name, some in gains.items():
