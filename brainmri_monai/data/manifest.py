@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import codecs
 import csv
-import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import NamedTuple
 
 from brainmri_monai.errors import BrainMRIError
 
@@ -52,34 +51,40 @@ def read_manifest(table: Path) -> Iterator[Row]:
             f"expected the columns {expected}, found {found}\n{table}\nName the columns in the first line."
         )
     try:
-        text = table.read_text(encoding=_encoding(table))
+        for line, cells in read_rows(table, delimiter):
+            row = dict(zip(columns, cells, strict=False))
+            if any(row.values()):
+                found = Row(line, *(row.get(column, "") for column in Row._fields[1:]))
+                if any("\n" in cell for cell in found[1:]):
+                    raise _open_quote(line, table, "a cell goes on in the next line")
+                yield found
     except UnicodeError as error:
         raise BrainMRIError(f"the table is not UTF-8 text: {error}\n{table}\nSave it again as CSV UTF-8.") from error
-    for line, cells in read_rows(io.StringIO(text), delimiter, table):
-        row = dict(zip(columns, cells, strict=False))
-        if any(row.values()):
-            found = Row(line, *(row.get(column, "") for column in Row._fields[1:]))
-            if any("\n" in cell for cell in found[1:]):
-                raise _open_quote(line, table, "a cell goes on in the next line")
-            yield found
 
 
-def read_rows(stream: TextIO, delimiter: str, table: Path) -> Iterator[tuple[int, list[str]]]:
+def read_rows(table: Path, delimiter: str, errors: str = "strict") -> Iterator[tuple[int, list[str]]]:
     """Give the rows below the first: the line that each begins in, from 1, and its cells.
+
+    Args:
+        table: UTF-8, or UTF-16 with its mark.
+        delimiter: see :func:`read_header`.
+        errors: what is done with bytes that are no text, as for ``open``.
 
     Raises:
         BrainMRIError: for a quotation mark that is not closed.
+        UnicodeError: when it is no such text, and ``errors`` is ``strict``.
     """
-    reader = csv.reader(stream, delimiter=delimiter, strict=True)
     line = 1
-    try:
-        next(reader, None)
-        line = reader.line_num + 1
-        for cells in reader:
-            yield line, [cell.strip() for cell in cells]
+    with open(table, encoding=_encoding(table), errors=errors, newline="") as stream:
+        reader = csv.reader(stream, delimiter=delimiter, strict=True)
+        try:
+            next(reader, None)
             line = reader.line_num + 1
-    except csv.Error as error:
-        raise _open_quote(line, table, str(error)) from error
+            for cells in reader:
+                yield line, [cell.strip() for cell in cells]
+                line = reader.line_num + 1
+        except csv.Error as error:
+            raise _open_quote(line, table, str(error)) from error
 
 
 def read_header(table: Path) -> tuple[str, list[str]]:

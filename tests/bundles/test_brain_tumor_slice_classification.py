@@ -173,8 +173,10 @@ def test_metrics_say_what_was_measured_and_what_is_not_known(evaluated):
 def test_fitted_buffers_are_saved_with_the_weights(evaluated):
     fitted = read(evaluated / "metrics_test.json")["calibration"]
     state = torch.load(evaluated / "models/model.pt", weights_only=True)
-    assert 1 != float(state["temperature"]) == pytest.approx(fitted["temperature"])
-    assert 0 < float(state["minimum_confidence"]) == pytest.approx(fitted["minimum_confidence"])
+    assert float(state["temperature"]) == pytest.approx(fitted["temperature"])
+    assert float(state["temperature"]) != 1
+    assert float(state["minimum_confidence"]) == pytest.approx(fitted["minimum_confidence"])
+    assert float(state["minimum_confidence"]) > 0
     assert float(state["detector.limit"]) == pytest.approx(fitted["limit"])
     assert fitted["fitted_on"] == len(read(evaluated / "datalist.json")["validation"])
 

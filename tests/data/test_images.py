@@ -267,7 +267,7 @@ def test_truncated_volumes_are_refused(tmp_path, suffix, share):
     noise = np.random.default_rng(0).integers(0, 999, (20, 20, 20)).astype(np.int16)
     file = save_nifti(tmp_path / f"v{suffix}", noise)
     file.write_bytes(file.read_bytes()[: int(file.stat().st_size * share)])
-    refusal(file)
+    assert refusal(file)
 
 
 def test_flipped_bits_in_a_compressed_volume_are_refused(tmp_path):
@@ -278,7 +278,7 @@ def test_flipped_bits_in_a_compressed_volume_are_refused(tmp_path):
         flipped = bytearray(content)
         flipped[place] ^= 4
         file.write_bytes(flipped)
-        refusal(file)
+        assert refusal(file)
 
 
 def test_text_named_nifti_is_refused(tmp_path):
@@ -442,7 +442,7 @@ def test_a_truncated_file_of_a_series_is_named(write_dicom, tmp_path):
 
 def test_what_monais_readers_take_is_portable(write_slices, tmp_path):
     grey = np.random.default_rng(0).integers(0, 255, (3, 20, 30), dtype=np.uint8)
-    require_portable(write_slices(tmp_path / "slices", grey))
+    assert require_portable(write_slices(tmp_path / "slices", grey)) is None
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,8 @@ def test_everything_survives_json_without_nan():
     import json
 
     for case in (answers([0, 0, 0], [1, 1, 1]), answers([0, 1, 1], [-1, -1, -1]), answers([0], [-1])):
-        json.dumps(score(case, ["a", "b"], resamples=5), allow_nan=False)
+        result = score(case, ["a", "b"], resamples=5)
+        assert json.loads(json.dumps(result, allow_nan=False))["patients"] == len(case)
 
 
 def test_scores_are_those_of_a_perfect_network():

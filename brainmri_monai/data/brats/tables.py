@@ -45,9 +45,9 @@ def read_facts(tables: Iterable[Path]) -> dict[str, Facts]:
         delimiter, columns = read_header(table)
         if not any(_GRADE.fullmatch(name) or _SITE.fullmatch(name) or name.endswith(_OLDER) for name in columns):
             continue
-        with open(table, encoding="utf-8-sig", errors="replace", newline="") as stream:
-            rows = [cells for _, cells in read_rows(stream, delimiter, table) if any(cells)]
-        for row in rows:
+        for _, row in read_rows(table, delimiter, errors="replace"):
+            if not any(row):
+                continue
             cells = dict(zip(columns, row, strict=False))
             told = Facts(_first(cells, _GRADE), _first(cells, _SITE) or _site_of(row))
             for case in [*filter(conventions_of, row)] or row[:1]:  # the ids of a foreign set stand first
