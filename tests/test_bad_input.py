@@ -76,6 +76,7 @@ def test_evaluating_what_was_never_trained_is_told(brainmri, tmp_path):
         (("--device", "gpu"), "--device gpu cannot be used"),
         (("--metric", "val_auc"), "metric 'val_auc' cannot choose the best epoch"),
         (("--fold", "7"), "fold 7 asked for, of 5 folds"),
+        (("--folds", "4"), "--folds 4 alone changes nothing"),
         (("--fold", "0", "--folds", "99"), "99 folds asked for, and there are 24 patients"),
         (("--pretrained", "nowhere.pt", "--config", "mobilenet"), "nowhere.pt does not exist"),
     ],

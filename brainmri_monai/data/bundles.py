@@ -133,6 +133,11 @@ def check_options(files: Sequence[Path], options: Mapping[str, Any], workflow: s
             of = "of the training, and" if workflow != "training" else "not read by these configurations, and"
             raise BrainMRIError(f"--{option} is {of} changes nothing for {workflow}.\nLeave it out.")
     check_values(options)
+    if "folds" in options and (merged | options).get("fold") is None:
+        raise BrainMRIError(
+            f"--folds {options['folds']} alone changes nothing: which fold is the test?\n"
+            "Give --fold too, or run every fold with: brainmri crossval."
+        )
     if options.get("tracking") == "mlflow" and find_spec("mlflow") is None:
         raise BrainMRIError("--tracking mlflow: mlflow is not installed.\nRun: pip install 'brainmri_monai[mlflow]'")
 
