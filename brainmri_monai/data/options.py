@@ -34,9 +34,9 @@ def check_values(options: Mapping[str, Any]) -> None:
         expression = isinstance(value, str) and value.startswith(("$", "@", "%"))
         what, allows = _RULES.get(name, ("", None))
         if allows is not None and not expression and not allows(value):
-            raise BrainMRIError(
-                f"--{name} is {value!r}, and has to be {what}.\nGive another --{name}, or leave it out."
-            )
+            found = "not given" if value is None else repr(value)
+            remedy = f"Give --{name}." if value is None else f"Give another --{name}, or leave it out."
+            raise BrainMRIError(f"--{name} is {found}, and has to be {what}.\n{remedy}")
     if options.get("type_weight") == options.get("grade_weight") == 0:
         raise BrainMRIError("--type_weight and --grade_weight are both 0: nothing is learnt.\nGive one of them.")
 
@@ -87,6 +87,7 @@ _RULES["metric"] = (
     "a score of the validation, such as loss, or epoch",
     lambda value: isinstance(value, str) and any(name in value for name in _SCORES),
 )
+_RULES["pretrained"] = ("a file of published weights: some layers are not trained", lambda value: value is not None)
 _RULES |= {name: (f"one of {', '.join(words)}", words.__contains__) for name, words in WORDS.items()}
 
 CHECKED = tuple(_RULES)

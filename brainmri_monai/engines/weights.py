@@ -129,9 +129,7 @@ def load_encoder(network: Network, pretrained: str | Path) -> Network:
     return network
 
 
-def load_published(
-    network: Network, pretrained: str | Path, new: str = "", part: str = "", required: bool = False
-) -> Network:
+def load_published(network: Network, pretrained: str | Path, new: str = "", part: str = "") -> Network:
     """Load published weights, such as torchvision's, into a network with the same parameter names.
 
     Args:
@@ -139,18 +137,12 @@ def load_published(
         pretrained: a state dict; nothing is loaded when it is empty. What it holds beyond the network is left out.
         new: name of the layer, or group of layers, that keeps its own values, such as a classifier of other classes.
         part: of the network, which alone is loaded, such as the body of a classifier; all of it when left out.
-        required: whether the network is of no use without.
 
     Raises:
-        BrainMRIError: when none is given and it is required; when the file is no checkpoint, or lacks a tensor of the
-            network, or has it in another shape; names the first.
+        BrainMRIError: when the file is no checkpoint, or lacks a tensor of the network, or has it in another shape;
+            names the first.
     """
     if not str(pretrained):
-        if required:
-            raise BrainMRIError(
-                f"{type(network).__name__} keeps layers as they are, which hold random values without --pretrained.\n"
-                "Give the published weights of the same network with --pretrained FILE."
-            )
         return network
     loaded = network.get_submodule(part)
     state, ours = load_weights(pretrained), loaded.state_dict()

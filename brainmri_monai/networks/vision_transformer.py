@@ -28,6 +28,9 @@ class VisionTransformer(nn.Module):
     Shape:
         B C H W → B F, logits; 21,457,924 parameters with the defaults.
 
+    Raises:
+        ValueError: when ``img_size`` is no multiple of ``patch_size``.
+
     Source:
         Dosovitskiy et al.: An Image is Worth 16x16 Words, ICLR 2021. Sizes: Lusardi, Tallone, Zappi: Multi-Model
         Approach for Brain Tumor Classification and Segmentation, University of Trieste, 2024.
@@ -50,6 +53,8 @@ class VisionTransformer(nn.Module):
         dropout_rate: float = 0.2,
     ) -> None:
         super().__init__()
+        if img_size % patch_size:  # MONAI's would leave out the last rows and columns
+            raise ValueError(f"expected slices of a multiple of {patch_size} pixels, found {img_size}")
         self.body = ViT(
             in_channels=in_channels,
             img_size=img_size,

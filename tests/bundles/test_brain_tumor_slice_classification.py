@@ -286,8 +286,24 @@ def test_frozen_vgg16_trains_its_last_layer_alone(slice_set, trained, root, tmp_
     before = published.state_dict()
     assert all(torch.equal(state[f"body.{name}"], before[name]) for name in before if "classifier.6" not in name)
     assert state["head.weight"].numel() + state["head.bias"].numel() == 16_388
-    with pytest.raises(BrainMRIError, match="random values without --pretrained"):
-        launch("training", files, {**options, "pretrained": "", "fresh": True})
+    with pytest.raises(BrainMRIError, match="--pretrained is not given, and has to be a file of published weights"):
+        launch("training", files, {name: value for name, value in options.items() if name != "pretrained"})
+
+
+@pytest.mark.parametrize(
+    ("overrides", "size", "said"),
+    [
+        ([], 64, "--image_size 64 does not fit the network: .+ too small"),
+        (["vit"], 100, "a multiple of 16 pixels, found 100"),
+    ],
+)
+def test_a_size_that_a_network_does_not_take_is_told(slice_set, tmp_path, root, overrides, size, said):
+    options = {
+        "bundle_root": str(root), "dataset_dir": str(slice_set), "output_dir": str(tmp_path / "run"),
+        "image_size": size,
+    }  # fmt: skip
+    with pytest.raises(BrainMRIError, match=said):
+        launch("training", config_files(root, "training", overrides), options)
 
 
 # resuming -------------------------------------------------------------------------------------------------------------
