@@ -41,8 +41,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        trains = known.command in ("run", "crossval")
-        hint = "; the same command goes on from the last finished epoch" if trains else ""
+        hint = ""
+        if known.command in ("run", "crossval"):
+            same = "without --fresh, the same command" if "--fresh" in rest else "the same command"
+            hint = f"; {same} goes on from the last finished epoch"
         print(f"\ninterrupted{hint}", file=sys.stderr)
         return 130
 

@@ -147,8 +147,8 @@ def _unknown(option: str, merged: Mapping[str, Any], read: set[str], file: Path)
     if file.name == "inference.json" and fast.is_file() and _has(_read(fast), re.split("#|::", option)):
         return BrainMRIError(f"--{option} is not for inference with --portable.\nLeave out one of the two.")
     known = [key for key in merged if key in read and key not in (*FOUND_BY_THE_RUNNER, *WORKFLOWS)]
-    near = difflib.get_close_matches(option, known, n=1, cutoff=0.5)
     names = [key for key in known if _is_option(merged, key)]
+    near = difflib.get_close_matches(option, names, n=1, cutoff=0.5)
     return BrainMRIError(
         f"unknown option --{option}{f'; did you mean --{near[0]}?' if near else '.'}\n"
         f"Options: {', '.join(names)}; or the id of any part, such as --train#trainer#max_epochs."

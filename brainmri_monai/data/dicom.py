@@ -68,7 +68,10 @@ class _Header(NamedTuple):
 
 def _series(path: Path) -> tuple[list[Path], Doubts]:
     """Find the files of the series, in the order of their places, and check that each is whole."""
-    candidates = [path] if path.is_file() else [file for file in sorted(path.iterdir()) if file.is_file()]
+    candidates = [path] if path.is_file() else [file for file in sorted(path.iterdir()) if not file.is_dir()]
+    missing = next((file for file in candidates if not file.exists()), None)
+    if missing:
+        raise ImageError(missing, "the link leads to nothing", "Bring back what it leads to, or remove it.")
     series: dict[str, dict[Path, _Header]] = defaultdict(dict)
     for file in candidates:
         if not file.name.startswith(".") and is_dicom(file) and (header := _header(file)):

@@ -76,6 +76,8 @@ def read_stack(file: str | Path) -> Stack:
     if not file.exists():
         raise ImageError(file, "the file is missing", "Check the path, or copy the file there.")
     if file.is_dir():
+        if is_picture(file):
+            raise ImageError(file, "a folder with the name of a picture", "Rename or remove it.")
         return read_dicom(file)
     if file.stat().st_size == 0:
         raise ImageError(file, "the file is empty (0 bytes)")

@@ -159,7 +159,7 @@ def find_cases(root: str | Path) -> PatientSet:
     entries = list_folder(root) if root.is_dir() else [root]
     if _table(root, entries) or any(_is_label(entry) for entry in entries):
         return find_patients(root)
-    folders = [entry for entry in entries if entry.is_dir()]
+    folders = [entry for entry in entries if entry.is_dir() or not entry.exists()]  # a broken link is told as a patient
     volumes = [entry for entry in entries if entry not in folders and is_nifti(entry)]
     others = [entry for entry in entries if entry not in folders and entry not in volumes]
     slices = any(is_picture(file) or is_dicom(file) for file in others)
@@ -240,6 +240,8 @@ def _scan_folders(root: Path) -> PatientSet:
             for entry in entries:
                 if entry.is_dir() or is_nifti(entry):
                     candidates.append(_Candidate(_stem(entry), label["type"].lower(), int(label["grade"]), entry))
+                elif not entry.exists():
+                    problem(entry, "the link leads to nothing", "Bring back what it leads to, or remove it.")
                 elif is_picture(entry):
                     problem(entry, "a slice outside of a patient's folder", _MOVE)
     return _collect(root, "folders", candidates, problems)
@@ -291,7 +293,7 @@ def _image(path: Path) -> tuple[Path, ...]:
         raise ImageError(path, "the path does not exist", "Check the path, or copy the data there.")
     if path.is_file():
         return (path,)
-    files = [entry for entry in list_folder(path) if entry.is_file()]
+    files = [entry for entry in list_folder(path) if not entry.is_dir() or is_picture(entry)]  # broken links too
     slices = [file for file in files if is_picture(file)]
     volumes = [file for file in files if is_nifti(file)]
     dicom = [file for file in files if file not in slices and file not in volumes and is_dicom(file)]

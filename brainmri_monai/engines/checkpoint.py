@@ -21,6 +21,9 @@ from brainmri_monai.files import write_json
 
 __all__ = ["TrainingRecord"]
 
+# what schedulers call the length of the training, which a resumed run may change: they would save and restore it
+LENGTHS = ("t_total", "T_max", "total_iters", "total_steps")
+
 
 class TrainingRecord:
     """Write ``model.pt`` when the metric gets better, and ``last.pt`` and ``history.json`` after every epoch.
@@ -84,10 +87,15 @@ class TrainingRecord:
         if not self.run.last.exists():
             return
         state = load_weights(self.run.last, map_location=self.run.device)
+        self.run.require_own(state)
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state.get("average", state["network"]))
         self.optimizer.load_state_dict(state["optimizer"])
-        self.scheduler.load_state_dict(state["scheduler"])
+        own = {name: value for name, value in self.scheduler.state_dict().items() if name in LENGTHS}
+        self.scheduler.load_state_dict(state["scheduler"] | own)
+        if any(state["scheduler"].get(name) != value for name, value in own.items()):
+            self.scheduler.last_epoch -= 1
+            self.scheduler.step()  # to the learning rate of the new length
         self.best, self.history = state["best"], state["history"]
         if is_main_process():
             write_json(self.run.path / "history.json", self.history)  # killed before this was written, it lacks a row
@@ -159,6 +167,7 @@ class TrainingRecord:
             "scheduler": self.scheduler.state_dict(),
             "best": self.best,
             "history": self.history,
+            "made_of": self.run.made_of,
         }
         if self.average is not self.network:
             state["average"] = self.average.state_dict()

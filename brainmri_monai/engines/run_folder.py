@@ -23,6 +23,7 @@ from brainmri_monai.engines.config import differences, running_parser, without_t
 from brainmri_monai.engines.distributed import is_main_process, main_process_first
 from brainmri_monai.engines.options import require_device, require_values
 from brainmri_monai.engines.precision import choose_precision
+from brainmri_monai.engines.weights import load_weights
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.files import write_json
 
@@ -37,8 +38,9 @@ PACKAGES = ("torch", "monai", "numpy", "pytorch-ignite", "scikit-learn", "pillow
 COPIED = ("evaluate.json", "fast.json", "multi_gpu_train.json", "multi_gpu_evaluate.json", "logging.conf")
 COPIED = (*(f"configs/{name}" for name in COPIED), "LICENSE")
 SCORES = ("metrics_test.json", "test_predictions.csv", "attention.csv", "segmentations", "figures")
-LEFT_BY_A_RUN = ("run.json", "datalist.json", "history.json", "report.html", "events", "external", "inference", *SCORES)
 WEIGHTS = ("model.pt", "last.pt", "model.ts")
+LEFT_BY_A_RUN = ("datalist.json", "history.json", "report.html", "events", "external", "inference", *SCORES)
+LEFT_BY_A_RUN = (*LEFT_BY_A_RUN, "run.json")  # last: without it nothing here is known to be of a run
 
 
 def default_output_dir(bundle_root: str | Path, *below: str) -> str:
@@ -142,11 +144,37 @@ class RunFolder:
         done = self.record.get("finished") and self.last.exists()
         return bool(done) and (self.record.get("stopped_early", False) or self.record["epochs"] >= self.epochs)
 
+    @property
+    def made_of(self) -> dict[str, str]:
+        """Digests of the data and the split that the weights are made of."""
+        return {name: self.record["digests"][name] for name in ("data", "split")}
+
+    def require_own(self, state: Mapping[str, Any]) -> None:
+        """
+        Args:
+            state: what a training goes on from.
+
+        Raises:
+            BrainMRIError: when it was made of other data or of another split, as when two runs share ``ckpt_dir``.
+        """
+        if state.get("made_of") != self.made_of:
+            raise BrainMRIError(
+                f"{self.last} is of another run, with other data or another split, than {self.path}.\n"
+                "Give each run a --ckpt_dir of its own, or leave it out."
+            )
+
     def require_same_run(self) -> None:
         """
         Raises:
-            BrainMRIError: when the folder holds a run of another bundle or with other options; names the first one.
+            BrainMRIError: when the folder holds weights of an unknown run, a run of another bundle, or one with other
+                options; names the first one.
         """
+        stray = next((self.ckpt_dir / name for name in WEIGHTS if (self.ckpt_dir / name).exists()), None)
+        if stray and not self.record:
+            raise BrainMRIError(
+                f"{stray} is not of a run in {self.path}, and would be overwritten.\n"
+                "Give another --output_dir or --ckpt_dir, or move it away."
+            )
         if not self.record or not self.last.exists():  # nothing was trained yet: nothing is lost
             return
         bundle = self.record["bundle"]
@@ -166,8 +194,17 @@ class RunFolder:
     def require_same_input(self) -> None:
         """
         Raises:
-            BrainMRIError: when an evaluation would prepare images otherwise than the network was trained on them.
+            BrainMRIError: when an evaluation would prepare images otherwise than the network was trained on them, or
+                has the weights of another run, which may have been trained on what is the test here.
         """
+        configured = (self._read("configs/train.json") or {}).get("ckpt_dir", "")
+        if self.record and self.ckpt_dir not in (self.path / "models", Path(configured).resolve()):
+            if not self.last.exists():
+                raise BrainMRIError(
+                    f"whether the weights in {self.ckpt_dir} are of the run in {self.path} is not known.\n"
+                    "Leave out --ckpt_dir, or bring its last.pt too."
+                )
+            self.require_own(load_weights(self.last))
         trained = self.record.get("options", {})
         for name in ("image_size", "spacing", "precision"):
             now = self.parser.get(name)
@@ -344,8 +381,9 @@ class RunFolder:
         return (self._read(f"{folder}/datalist.json") or {}).get("digest")
 
     def _clear(self) -> None:
-        self._remove(LEFT_BY_A_RUN)
-        self._remove(WEIGHTS, self.ckpt_dir)
+        if (self.path / "run.json").exists():  # else what lies here is somebody's own
+            self._remove(WEIGHTS, self.ckpt_dir)
+            self._remove(LEFT_BY_A_RUN)
 
     def _remove(self, names: Sequence[str], folder: Path | None = None) -> None:
         for path in ((folder or self.path) / name for name in names):

@@ -262,9 +262,10 @@ def test_portable_and_fast_inference_agree(evaluated_run, volumes, cohort, write
     random = np.random.default_rng(5)
     write_slices(cases / "colour slices", random.integers(0, 200, (6, 30, 50, 3), dtype=np.uint8))
     write_slices(cases / "grey slices", random.integers(0, 200, (4, 64, 40), dtype=np.uint8), ".jpg")
+    write_slices(cases / "transparent", random.integers(0, 200, (5, 40, 50, 4), dtype=np.uint8))
     portable = predict(evaluated_run, cases, tmp_path / "portable", portable=True)
     fast = predict(evaluated_run, cases, tmp_path / "fast", portable=False)
-    assert list(portable.index) == list(fast.index) == ["colour", "colour slices", "grey slices", "lps"]
+    assert list(portable.index) == list(fast.index) == ["colour", "colour slices", "grey slices", "lps", "transparent"]
     numbers = [column for column in portable if column.startswith("p_")]
     np.testing.assert_allclose(portable[numbers], fast[numbers], atol=1e-3)
 
@@ -467,6 +468,7 @@ def test_no_grade_at_all_is_no_obstacle(cohort, launch_training, launch_evaluate
     assert metrics["tasks"]["grade_end2end"]["n"] == 0
     assert metrics["end2end_all_correct"]["value"] is None
     assert "no test patient has a known grade" in metrics["notes"]
+    assert "no training patient has a grade: the grades that it answers mean nothing" in metrics["notes"]
 
 
 # external test --------------------------------------------------------------------------------------------------------
@@ -539,12 +541,15 @@ def test_scores_do_not_outlive_their_weights(evaluated_run, cohort, launch_train
 # sanity ---------------------------------------------------------------------------------------------------------------
 
 
-def test_overfit_learns_six_patients_by_heart(cohort, launch_training, tmp_path, capsys):
+def test_overfit_learns_six_patients_by_heart(cohort, launch_training, launch_evaluate, no_report, tmp_path, capsys):
     run = launch_training(cohort, tmp_path, "overfit", overfit_steps=150, epochs="@overfit_steps")
     assert "learnt by heart" in capsys.readouterr().out
     last = read(run / "history.json")[-1]
     assert last["epoch"] == 150
     assert last["val_type_accuracy"] == last["val_grade_teacher_forced_accuracy"] == 1
+    launch_evaluate(run)
+    slices = {entry["id"]: len(entry["image"]) for entry in read(run / "datalist.json")["test"]}
+    assert read_table(run / "attention.csv").groupby("id").size().to_dict() == slices  # all, not those of a bag
 
 
 def test_overfit_that_fails_is_an_error(cohort, launch_training, tmp_path):

@@ -62,7 +62,10 @@ def evaluated(trained, monai_bundle) -> Path:
 def odd_slices(tmp_path_factory) -> Path:
     """Slices of several sizes and modes, none of them square."""
     folder, random = tmp_path_factory.mktemp("odd"), np.random.default_rng(3)
-    for name, shape in {"wide.png": (30, 90), "tall.jpg": (120, 50), "colour.png": (64, 41, 3)}.items():
+    shapes = {
+        "wide.png": (30, 90), "tall.jpg": (120, 50), "colour.png": (64, 41, 3), "transparent.png": (50, 60, 4),
+    }  # fmt: skip
+    for name, shape in shapes.items():
         coarse = Image.fromarray(random.integers(0, 256, shape, dtype=np.uint8))
         coarse.save(folder / name)
     return folder
@@ -410,7 +413,7 @@ def predict(run: Path, dataset_dir: Path, output_dir: Path, *, portable: bool = 
 def test_portable_and_fast_inference_agree(evaluated, odd_slices, tmp_path):
     portable = predict(evaluated, odd_slices, tmp_path / "portable", portable=True)
     fast = predict(evaluated, odd_slices, tmp_path / "fast", precision="float32")
-    assert list(portable.index) == list(fast.index) == ["colour.png", "tall.jpg", "wide.png"]
+    assert list(portable.index) == list(fast.index) == ["colour.png", "tall.jpg", "transparent.png", "wide.png"]
     numbers = [column for column in portable if column.startswith("p_")]
     np.testing.assert_allclose(portable[numbers], fast[numbers], atol=1e-3)
     assert list(portable["decision"]) == list(fast["decision"])

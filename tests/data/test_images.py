@@ -440,6 +440,14 @@ def test_a_truncated_file_of_a_series_is_named(write_dicom, tmp_path):
         read_slices(tmp_path / "series")
 
 
+def test_a_link_of_a_series_that_leads_to_nothing_is_named(write_dicom, tmp_path):
+    volume = np.random.default_rng(0).integers(0, 900, (16, 16, 4)).astype(np.int16)
+    files = write_dicom(tmp_path / "series", volume, np.diag([-1.0, -1.0, 5.0, 1.0]))
+    files[1].rename(tmp_path / "elsewhere")
+    files[1].symlink_to(tmp_path / "gone")
+    assert "leads to nothing" in refusal(tmp_path / "series")
+
+
 def test_what_monais_readers_take_is_portable(write_slices, tmp_path):
     grey = np.random.default_rng(0).integers(0, 255, (3, 20, 30), dtype=np.uint8)
     assert require_portable(write_slices(tmp_path / "slices", grey)) is None

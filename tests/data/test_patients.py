@@ -111,6 +111,16 @@ def test_a_patient_without_slices_is_a_problem(tmp_path):
     assert problems[1].what == "the folder of a patient is empty"
 
 
+def test_a_link_that_leads_to_nothing_is_not_left_out_in_silence(tmp_path):
+    touch(tmp_path, "a-g2/p/1.png", "a-g2/q/1.png")
+    (tmp_path / "a-g2/p/2.png").symlink_to(tmp_path / "gone.png")
+    (tmp_path / "a-g2/r").symlink_to(tmp_path / "gone")
+    found = find_patients(tmp_path)
+    assert [len(patient.image) for patient in found.patients] == [2, 1]  # and reading the second slice fails
+    assert (only_problem(found).where, only_problem(found).what) == ("a-g2/r", "the link leads to nothing")
+    assert [problem.where for problem in find_cases(tmp_path / "a-g2").problems] == ["r"]
+
+
 def test_mixed_images_are_a_problem(tmp_path):
     touch(tmp_path, "a-g2/p/1.jpg", "a-g2/q/1.jpg", "a-g2/q/v.nii.gz")
     assert (

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from ignite.engine import Engine, Events
+from monai.optimizers import WarmupCosineSchedule
 from torch import nn
 
 from brainmri_monai.engines import TrainingRecord, load_weights
@@ -18,14 +19,19 @@ class Training:
     The one weight of the network is the number of the batch, so that a file tells when it was written.
     """
 
-    def __init__(self, folder: Path, metrics: list[dict], losses: list[float] | None = None, **options) -> None:
+    def __init__(
+        self, folder: Path, metrics: list[dict], losses: list[float] | None = None, cosine: bool = False, **options
+    ) -> None:
         self.ended: tuple | None = None
         run = SimpleNamespace(
-            path=folder, last=folder / "last.pt", best=folder / "model.pt", device="cpu", finish=self.finish
-        )
+            path=folder, last=folder / "last.pt", best=folder / "model.pt", device="cpu", finish=self.finish,
+            made_of={"data": "a", "split": "b"}, require_own=lambda state: None,
+        )  # fmt: skip
         network = nn.Linear(1, 1, bias=False)
         optimizer = torch.optim.SGD(network.parameters(), lr=1.0)
         scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+        if cosine:
+            scheduler = WarmupCosineSchedule(optimizer, warmup_steps=1, t_total=len(metrics))
         evaluator = Engine(lambda engine, batch: None)
         losses = losses or [1.0, 3.0] * len(metrics)
 
@@ -146,3 +152,11 @@ def test_a_loss_that_is_lost_is_told_and_the_last_good_epoch_kept(tmp_path):
         training.run()
     assert load_weights(tmp_path / "last.pt")["epoch"] == 1
     assert best_weight(tmp_path) == 2
+
+
+def test_more_epochs_bring_the_learning_rate_to_its_end_later(tmp_path):
+    Training(tmp_path, losses(1, 1, 1), cosine=True).run()
+    Training(tmp_path, losses(1, 1, 1, 1, 1, 1), cosine=True).run()
+    rates = [row["lr"] for row in json.loads((tmp_path / "history.json").read_text())]
+    assert rates[1:3] == pytest.approx([1, 0.5])
+    assert rates[3:] == pytest.approx([(1 + math.cos(math.pi * step / 5)) / 2 for step in (2, 3, 4)])

@@ -131,6 +131,40 @@ def test_fresh_deletes_what_a_run_left_and_nothing_else(make, finished, tmp_path
     assert not any((finished / name).exists() for name in ("run.json", "figures", "models/last.pt"))
 
 
+def test_fresh_leaves_alone_what_is_of_no_run(make, tmp_path):
+    (tmp_path / "mine/figures").mkdir(parents=True)
+    (tmp_path / "mine/report.html").touch()
+    make(tmp_path / "mine", fresh=True)
+    assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == ["figures", "report.html"]
+
+
+@pytest.mark.parametrize("name", ["model.pt", "last.pt"])
+def test_weights_of_no_run_are_neither_continued_nor_overwritten(make, tmp_path, name):
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / name).touch()
+    for fresh in (False, True):
+        run = make(tmp_path / "run", tmp_path / "weights", fresh=fresh)
+        with pytest.raises(BrainMRIError, match=f"{name} is not of a run in .*, and would be overwritten"):
+            run.require_same_run()
+    assert (tmp_path / "weights" / name).exists()
+
+
+def test_weights_of_another_split_are_not_used(cohort, launch_training, launch_evaluate, no_report, tmp_path):
+    one, other = (launch_training(cohort, tmp_path / f"fold{fold}", fold=fold) for fold in (0, 1))
+    before = (other / "models/model.pt").read_bytes()
+    with pytest.raises(BrainMRIError, match="with other data or another split"):
+        launch_evaluate(one, ckpt_dir=str(other / "models"))
+    assert (other / "models/model.pt").read_bytes() == before
+    (other / "models").rename(tmp_path / "moved")
+    shutil.copytree(one / "models", other / "models")
+    with pytest.raises(BrainMRIError, match="with other data or another split"):
+        launch_training(cohort, other, fold=1, epochs=2)
+    assert launch_evaluate(other, ckpt_dir=str(tmp_path / "moved"))  # its own, wherever they lie
+    (tmp_path / "moved/last.pt").unlink()
+    with pytest.raises(BrainMRIError, match="is not known"):
+        launch_evaluate(other, ckpt_dir=str(tmp_path / "moved"))
+
+
 def test_a_fresh_run_is_not_deleted_when_it_is_evaluated(cohort, launch_training, launch_evaluate, no_report, tmp_path):
     run = launch_training(cohort, tmp_path / "run", fresh=True)
     weights = torch.load(run / "models/last.pt", weights_only=True)["network"]

@@ -80,6 +80,8 @@ def training_patients(
         split = split_persons(find_persons(patients, _marks(patients, store), found.root), seed, folds, fold)
         types = sorted({e["type"] for e in entries})
         datalist = Datalist.build(found.root, found.layout, types, entries, split, how, problems)
+        if not any(e["grade"] for e in datalist.parts["training"]):
+            datalist.split["notes"].append("no training patient has a grade: the grades that it answers mean nothing")
         datalist.save(path)
         _print(datalist, problems)
         return datalist
