@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from brainmri_monai.errors import BrainMRIError
+from brainmri_monai.errors import BrainMRIError, WriteError
 
 __all__ = ["filling", "replacing", "write_json", "write_text"]
 
@@ -29,7 +30,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         path: the file to write or to replace.
 
     Raises:
-        BrainMRIError: when the folder cannot be written or the disk is full.
+        WriteError: when the folder cannot be written or the disk is full.
 
     Example:
         >>> with replacing(folder / "numbers.txt") as temporary:
@@ -47,8 +48,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
         os.chmod(temporary, 0o666 & ~_UMASK)  # mkstemp makes private files; ours are for colleagues too
         os.replace(temporary, path)
     except OSError as error:
-        raise BrainMRIError(
-            f"cannot write {path}: {error.strerror or error}\n"
+        raise WriteError(
+            f"cannot write {path}: {_reason(error)}\n"
             "Choose a folder that you may write to and that has room, for example with --output_dir."
         ) from error
     finally:
@@ -66,7 +67,8 @@ def filling(folder: str | Path) -> Iterator[Path]:
         folder: a new or empty folder.
 
     Raises:
-        BrainMRIError: when there is something at ``folder``, it cannot be written, or the disk is full.
+        BrainMRIError: when there is something at ``folder``.
+        WriteError: when it cannot be written or the disk is full.
     """
     folder = Path(folder)
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
@@ -82,9 +84,8 @@ def filling(folder: str | Path) -> Iterator[Path]:
         os.chmod(temporary, 0o777 & ~_UMASK)
         os.replace(temporary, folder)
     except OSError as error:
-        raise BrainMRIError(
-            f"cannot write {folder}: {error.strerror or error}\n"
-            "Choose a folder that you may write to, on a disk that has room."
+        raise WriteError(
+            f"cannot write {folder}: {_reason(error)}\nChoose a folder that you may write to, on a disk that has room."
         ) from error
     finally:
         if temporary is not None:
@@ -100,3 +101,8 @@ def write_text(path: str | Path, text: str) -> None:
 def write_json(path: str | Path, content: Any) -> None:
     """Write ``content`` as readable JSON, atomically."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def _reason(error: OSError) -> str:
+    """What the system says; NumPy says no more than how much it could write."""
+    return error.strerror or (os.strerror(errno.ENOSPC) if "written" in str(error) else str(error))

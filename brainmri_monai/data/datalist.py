@@ -149,6 +149,11 @@ class Datalist:
         """Of the data: it changes with any image, label or patient, and not with the folder that they lie in."""
         return digest_of(self.entries)
 
+    @property
+    def told(self) -> dict[str, Any]:
+        """What an inference by a network of this run has to know of the data: option → value."""
+        return {self.option: self.types}
+
     def describe(self, card: dict[str, Any], options: Mapping[str, Any]) -> None:
         """Put what the network of this run takes and gives into a bundle's metadata."""
         size = options.get("image_size")

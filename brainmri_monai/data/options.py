@@ -87,6 +87,10 @@ _RULES["metric"] = (
     "a score of the validation, such as loss, or epoch",
     lambda value: isinstance(value, str) and any(name in value for name in _SCORES),
 )
+_RULES["regions"] = (
+    "a list of names of regions, each once",
+    lambda value: isinstance(value, list) and 0 < len(value) == len({*map(str, value)}),
+)
 _RULES["pretrained"] = ("a file of published weights: some layers are not trained", lambda value: value is not None)
 _RULES |= {name: (f"one of {', '.join(words)}", words.__contains__) for name, words in WORDS.items()}
 

@@ -31,13 +31,14 @@ __all__ = ["RunFolder", "default_output_dir"]
 
 # a resumed run may change these: where things lie, how long to train, and what follows from the data
 FREE_OPTIONS = {"bundle_root", "dataset_dir", "output_dir", "ckpt_dir", "cache_dir", "epochs", "fresh"}
-FREE_OPTIONS |= {"device", "types", "regions", "classes", "imports", "_meta_"}
+FREE_OPTIONS |= {"device", "types", "classes", "imports", "_meta_"}
 # an inference takes these from the training
 SHARED = ("image_size", "spacing", "divisible", "roi_size", "overlap", "dropout", "modality_dropout", "network_def")
 PACKAGES = ("torch", "monai", "numpy", "pytorch-ignite", "scikit-learn", "pillow", "nibabel", "itk")
 COPIED = ("evaluate.json", "fast.json", "multi_gpu_train.json", "multi_gpu_evaluate.json", "logging.conf")
 COPIED = (*(f"configs/{name}" for name in COPIED), "LICENSE")
 SCORES = ("metrics_test.json", "test_predictions.csv", "attention.csv", "segmentations", "figures")
+PLAIN = (str, int, float, bool, type(None))
 WEIGHTS = ("model.pt", "last.pt", "model.ts")
 LEFT_BY_A_RUN = ("datalist.json", "history.json", "report.html", "events", "external", "inference", *SCORES)
 LEFT_BY_A_RUN = (*LEFT_BY_A_RUN, "run.json")  # last: without it nothing here is known to be of a run
@@ -330,17 +331,17 @@ class RunFolder:
         """The resolved top-level options."""
         options = {}
         for key, raw in self.raw_config().items():
-            if isinstance(raw, (str, int, float, bool)) or raw is None:
+            if isinstance(raw, PLAIN) or (isinstance(raw, list) and not any(map(_is_expression, raw))):
                 value = self.parser.get_parsed_content(key)
-                if isinstance(value, (str, int, float, bool, torch.device)) or value is None:
+                if isinstance(value, (*PLAIN, list, torch.device)):
                     options[key] = str(value) if isinstance(value, torch.device) else value
         return options
 
     def _write_bundle(self, datalist: Datalist) -> None:
         """``configs/``: this run as a bundle, with its own classes, network and sizes filled in."""
         configs = self.path / "configs"
-        filled = {"bundle_root": ".", datalist.option: datalist.types}
-        train = self.raw_config() | filled
+        filled = {"bundle_root": ".", **datalist.told}
+        train = self.raw_config() | {name: value for name, value in filled.items() if name in self.raw_config()}
         train |= {"dataset_dir": "", "output_dir": "@bundle_root", "fresh": False}  # or its own run would be deleted
         if self.ckpt_dir != self.path / "models":
             filled["ckpt_dir"] = train["ckpt_dir"] = str(self.ckpt_dir)
@@ -402,6 +403,11 @@ class RunFolder:
 def _is_ours(folder: Path, bundle_root: Path) -> bool:
     package = Path(brainmri_monai.__file__).parent.resolve()
     return any(folder == ours or ours in folder.parents for ours in (bundle_root, package, package.parent / "bundles"))
+
+
+def _is_expression(item: Any) -> bool:
+    """Whether it does something, as the steps of a workflow do; or is no plain value."""
+    return not isinstance(item, PLAIN) or str(item).startswith(("$", "@", "%"))
 
 
 def _device_name(device: torch.device) -> str:

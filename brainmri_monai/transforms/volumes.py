@@ -36,11 +36,22 @@ __all__ = [
     "load_case",
     "prepare_case",
     "region_masks",
+    "require_regions",
     "volume_preprocessing",
 ]
 
 REGIONS = {"TC": (1, 3), "WT": (1, 2, 3), "ET": (3,), "RC": (4,)}
 """Region → its values in the portable label map (see ``data.brats.labels.PORTABLE``)."""
+
+
+def require_regions(regions: Sequence[str]) -> None:
+    """
+    Raises:
+        BrainMRIError: for a region that is not in ``REGIONS``.
+    """
+    unknown = sorted(set(regions) - REGIONS.keys())
+    if unknown:
+        raise BrainMRIError(f"unknown region {unknown[0]!r}.\nRegions: {', '.join(REGIONS)}.")
 
 
 def region_masks(label: np.ndarray, regions: Sequence[str]) -> np.ndarray:
@@ -167,10 +178,10 @@ class LoadPatchd(RandomizableTransform, LoadCased):
     ) -> None:
         LoadCased.__init__(self, keys, store, convention, spacing)
         RandomizableTransform.__init__(self)
-        if min(size) < divisible or max(size) < 2 * divisible:
+        if any(side % divisible for side in size) or max(size) < 2 * divisible:
             raise BrainMRIError(
-                f"the patch {tuple(size)} is too small for this network.\n"
-                f"Give --patch_size with sides from {divisible} voxels, one of them from {2 * divisible}."
+                f"the patch {tuple(size)} does not fit this network.\n"
+                f"Give --patch_size with sides that {divisible} divides, one of them from {2 * divisible}."
             )
         self.size = tuple(size)
         self.tumour = tumour
@@ -229,9 +240,7 @@ class ToRegionsd(MapTransform):
 
     def __init__(self, keys: KeysCollection, regions: Sequence[str] = ("TC", "WT", "ET")) -> None:
         super().__init__(keys)
-        unknown = sorted(set(regions) - REGIONS.keys())
-        if unknown:
-            raise BrainMRIError(f"unknown region {unknown[0]!r}.\nRegions: {', '.join(REGIONS)}.")
+        require_regions(regions)
         self.values = [torch.tensor(REGIONS[region]) for region in regions]
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:

@@ -172,6 +172,9 @@ def test_another_data_set_is_an_external_test_and_a_broken_case_is_skipped(copy,
     other = write_volumes(tmp_path / "another set", seed=5, first=50, cases=[("HGG", "CBICA"), ("LGG", "CBICA")] * 2)
     (broken,) = other.glob("*/*_053_1/*_t2.nii.gz")
     broken.write_bytes(broken.read_bytes()[:-2000])
+    (lost,) = write_volumes(other, seed=6, first=54, cases=[("HGG", "CBICA")]).glob("*/*_054_1/*_t2.nii.gz")
+    lost.unlink()
+    lost.symlink_to(tmp_path / "gone")
     before = (copy / "models/model.pt").read_bytes()
     capfd.readouterr()
     with pytest.raises(SystemExit, match="1"):
@@ -184,6 +187,7 @@ def test_another_data_set_is_an_external_test_and_a_broken_case_is_skipped(copy,
     assert metrics["external"]
     assert list(metrics["failed"]) == ["Brats18_CBICA_053_1"]
     assert "failed: Brats18_CBICA_053_1" in err
+    assert "left out: Brats18_CBICA_054_1" in out
     assert "1 of 3 cases have no ET" in out
     row = table_of(folder).loc["Brats18_CBICA_051_1"]
     assert row["dice_et"] == float(row["volume_ml_et"] == 0)
@@ -228,6 +232,35 @@ def test_a_datalist_of_other_labels_is_refused(cohort, tmp_path):
     (folder / "datalist.json").write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(BrainMRIError, match=r"has labels by brats2023 .*, and now they are by brats2018"):
         train(cohort, tmp_path / "run")
+
+
+def test_regions_are_those_of_the_weights(cohort, tmp_path):
+    folder = tmp_path / "run"
+    for regions, said in ((["WT", "XX"], "unknown region 'XX'"), (["WT", "WT"], "each once"), ([], "each once")):
+        with pytest.raises(BrainMRIError, match=said):
+            train(cohort, folder, regions=regions)
+    train(cohort, folder, regions=["WT"])
+    with pytest.raises(BrainMRIError, match="a run with regions"):
+        train(cohort, folder, regions=["WT", "TC"], epochs=2)
+    (folder / "models/last.pt").unlink()  # as before the first epoch
+    train(cohort, folder, regions=["WT", "TC"])
+    assert read(folder / "datalist.json")["regions"] == ["WT", "TC"]
+    assert read(folder / "run.json")["options"]["regions"] == ["WT", "TC"]
+
+
+def test_a_full_disk_ends_the_training_and_leaves_nobody_out(cohort, tmp_path, monkeypatch):
+    def full(file, array):
+        raise OSError(f"{array.size} requested and 0 written")
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(BrainMRIError, match=r"cannot write .*\.npy: No space left on device"):
+        train(cohort, tmp_path / "run")
+    assert not (tmp_path / "run/datalist.json").exists()
+
+
+def test_a_hospital_and_a_fold_are_not_both_the_test(cohort, tmp_path):
+    with pytest.raises(BrainMRIError, match="--site or --fold, not both"):
+        train(cohort, tmp_path / "run", site="CBICA", fold=1)
 
 
 def test_check_reads_the_split_of_a_run(run, cohort, brainmri):

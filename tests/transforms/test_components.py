@@ -32,3 +32,11 @@ def test_volume_of_a_voxel_counts(regions):
 def test_empty_region_stays_empty():
     empty = np.zeros((1, 4, 4, 4), dtype=bool)
     assert not drop_small_components(empty, [1.0], 0.001).any()
+
+
+def test_what_lies_inside_a_dropped_component_goes_with_it():
+    whole, core = np.zeros((2, 8, 8, 8), dtype=bool)
+    whole[1:3, 1:3, 1:3] = core[1, 1, 1] = core[6, 6, 6] = True
+    kept = drop_small_components(np.stack([core, whole]), [0, 0.009], 0.001, inner=[[], [0]])
+    assert kept.sum(axis=(1, 2, 3)).tolist() == [1, 0]
+    assert kept[0, 6, 6, 6]  # outside of what was dropped

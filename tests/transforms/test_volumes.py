@@ -127,9 +127,11 @@ def test_the_same_state_draws_the_same_patches(case, store):
     assert all(torch.equal(one, other) for one, other in zip(draw(), draw(), strict=True))
 
 
-@pytest.mark.parametrize(("size", "divisible", "enough"), [((8, 96, 96), 16, 32), ((32, 32, 32), 32, 64)])
+@pytest.mark.parametrize(
+    ("size", "divisible", "enough"), [((8, 96, 96), 16, 32), ((40, 48, 48), 16, 32), ((32, 32, 32), 32, 64)]
+)
 def test_a_patch_that_the_network_could_not_use_is_refused(store, size, divisible, enough):
-    with pytest.raises(BrainMRIError, match=f"from {divisible} voxels, one of them from {enough}"):
+    with pytest.raises(BrainMRIError, match=f"sides that {divisible} divides, one of them from {enough}"):
         LoadPatchd("image", store, OLD, size, divisible=divisible)
     LoadPatchd("image", store, OLD, (divisible, divisible, enough), divisible=divisible)
 

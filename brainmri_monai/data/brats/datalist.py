@@ -37,6 +37,10 @@ class CaseList(Datalist):
         """What the label values mean."""
         return find_convention(self.layout)
 
+    @property
+    def told(self) -> dict[str, Any]:
+        return super().told | {"modalities": list(self.convention.modalities)}
+
     def samples(self, part: str) -> list[dict[str, Any]]:
         """What a MONAI data set takes: ``id``, and the :class:`~brainmri_monai.data.brats.cases.Case` as ``image``."""
         return [{"id": e["id"], "image": self.case(e)} for e in self.parts[part]]

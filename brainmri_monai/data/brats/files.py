@@ -97,13 +97,13 @@ def find_files(root: Path) -> Found:
 
 
 def holds_volumes(root: str | Path) -> bool:
-    """Tell by the names of the files whether a folder holds cases: two modalities of one, or one 4D file of MSD."""
+    """Tell by the names of the files whether a folder holds cases: two files of one, or one 4D file of MSD."""
     roles: dict[str, set[str]] = defaultdict(set)
     for volume in _Walk(Path(root)):
         if place := _place(volume):
             case, role = place
             roles[case].add(role)
-            if role == STACKED or len(roles[case] - {LABEL}) > 1:
+            if role == STACKED or len(roles[case]) > 1:
                 return True
     return False
 

@@ -18,8 +18,8 @@ from brainmri_monai.data.store import ArrayStore
 from brainmri_monai.engines.distributed import is_main_process, main_process_first
 from brainmri_monai.engines.progress import progress_bar
 from brainmri_monai.engines.run_folder import RunFolder
-from brainmri_monai.errors import BrainMRIError
-from brainmri_monai.transforms.volumes import load_case
+from brainmri_monai.errors import BrainMRIError, WriteError
+from brainmri_monai.transforms.volumes import load_case, require_regions
 
 __all__ = ["training_cases", "volume_store"]
 
@@ -65,6 +65,9 @@ def training_cases(
     """
     if not str(dataset_dir):
         raise BrainMRIError("no data set given.\nGive the folder of the cases with --dataset_dir.")
+    require_regions(regions)
+    if site is not None and fold is not None:
+        raise BrainMRIError("a hospital and a fold are both asked for as the test.\nGive --site or --fold, not both.")
     with main_process_first():
         run.require_same_run()
         found = find_volumes(dataset_dir, convention, allow_missing)
@@ -93,9 +96,12 @@ def training_cases(
                     f"{path} has labels by {datalist.convention}, and now they are by {found.convention}.\n"
                     f"Give --convention {datalist.layout} to go on, or --fresh to start over."
                 )
+            if datalist.types != regions:  # before the first epoch: after it, another run was told
+                datalist.types = regions
+                datalist.save(path)
             datalist.root = found.root
             return datalist
-        split = split_cases(cases, seed, folds, fold, site)
+        split = split_cases(cases, seed, folds, fold, site, [entry["digests"] for entry in entries])
         datalist = CaseList.build(found.root, found.convention.name, regions, entries, split, how, problems)
         datalist.save(path)
         if is_main_process():
@@ -115,12 +121,15 @@ def prepare(found: CaseSet, cases: list[Case], store: ArrayStore, spacing: float
 
     Raises:
         BrainMRIError: when none can be used.
+        WriteError: when the store cannot be written.
     """
     bar = progress_bar(len(cases), "preparing cases", "cases")
 
     def prepare_one(case: Case) -> Problem | None:
         try:
             load_case(store, case, found.convention, spacing)
+        except WriteError:  # what is prepared stays, and the same command goes on from there
+            raise
         except BrainMRIError as error:
             what, *remedy = str(error).splitlines()
             return Problem("error", case.id, what, " ".join(remedy), case.patient)

@@ -20,9 +20,8 @@ from brainmri_monai.data.brats.volumes import voxel_ml
 from brainmri_monai.engines.patients.patients import reason
 from brainmri_monai.engines.volumes.inferer import VolumeInferer
 from brainmri_monai.engines.volumes.stream import VolumeStream
-from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.transforms.components import drop_small_components
-from brainmri_monai.transforms.volumes import REGIONS
+from brainmri_monai.transforms.volumes import REGIONS, require_regions
 
 __all__ = ["Segmentation", "VolumePrediction", "volumes_ml"]
 
@@ -78,9 +77,7 @@ class VolumePrediction:
         flips: bool = False,
         uncertainty: bool = False,
     ) -> None:
-        unknown = sorted(set(regions) - REGIONS.keys())
-        if unknown:
-            raise BrainMRIError(f"unknown region {unknown[0]!r}.\nRegions: {', '.join(REGIONS)}.")
+        require_regions(regions)
         self.networks = networks
         self.inferer = inferer
         self.invert = Invertd("map", preprocessing, orig_keys="image", nearest_interp=False)
@@ -150,11 +147,18 @@ class VolumePrediction:
         resampled = not is_same_grid(image.affine, image.meta["original_affine"])
         back = self.put_back(probabilities if resampled else (probabilities > 0.5).byte(), image)
         regions, affine = (back.as_tensor() > 0.5).numpy(), back.affine.numpy()
-        return paint(drop_small_components(regions, self.minimum_ml, voxel_ml(affine)), self.regions), affine
+        kept = drop_small_components(regions, self.minimum_ml, voxel_ml(affine), inner_regions(self.regions))
+        return paint(kept, self.regions), affine
 
     def put_back(self, volume: Tensor, image: MetaTensor) -> MetaTensor:
         """R h w d on the grid of the network → R H W D on that of the files."""
         return self.invert({"map": MetaTensor(volume), "image": image})["map"]
+
+
+def inner_regions(regions: Sequence[str]) -> list[list[int]]:
+    """For each region the indices of those that lie inside it, as TC and ET inside WT."""
+    values = [set(REGIONS[name]) for name in regions]
+    return [[k for k, inner in enumerate(values) if inner < outer] for outer in values]
 
 
 def volumes_ml(label: NDArray, affine: Any) -> dict[str, float]:

@@ -118,7 +118,7 @@ class SaveVolumes:
         row |= {f"{name.lower()}_ml": millilitres[name] for name in self.regions}
         for name, (low, high) in answer.intervals.items():
             row |= {f"{name.lower()}_ml_low": low, f"{name.lower()}_ml_high": high}
-        missing = "+".join(missing_modalities(self.cases.cases[answer.id])) or "none"
+        missing = "+".join(missing_modalities(self.cases.cases[answer.id], self.cases.modalities)) or "none"
         return row | {"missing": missing, "convention": self.cases.label_convention}
 
     def _say_convention(self, asked: str) -> None:

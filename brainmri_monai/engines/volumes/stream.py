@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ class VolumeStream(IterableDataset):
         convention: of the label map to be made; found out when left out.
         allow_missing: take cases that lack a modality, whose channel is 0, as well.
         modality_dropout: of the training; where it was 0, the network has seen no case that lacks a modality.
+        modalities: that the cases of the training had.
 
     Raises:
         BrainMRIError: when there is no case, an option has a value that is not allowed, or the results would fall
@@ -52,6 +53,7 @@ class VolumeStream(IterableDataset):
         convention: str | None = None,
         allow_missing: bool = False,
         modality_dropout: float = 0.0,
+        modalities: Sequence[str] = MODALITIES,
     ) -> None:
         require_values(running_parser())
         if not str(dataset_dir):
@@ -64,7 +66,8 @@ class VolumeStream(IterableDataset):
             )
         self.found: CaseSet = find_volumes(dataset_dir, convention, allow_missing, labelled=False)
         self.cases = {case.id: case for case in self.found.cases}
-        incomplete = sum(bool(missing_modalities(case)) for case in self.found.cases)
+        self.modalities = modalities
+        incomplete = sum(bool(missing_modalities(case, modalities)) for case in self.found.cases)
         if incomplete and not modality_dropout:
             print(
                 f"warning: {incomplete} of {len(self.cases)} cases lack a modality, and these weights were trained "
@@ -92,9 +95,9 @@ class VolumeStream(IterableDataset):
                 self.failed[case.id] = reason(error)
 
 
-def missing_modalities(case: Case) -> list[str]:
-    """What a case lacks, and a network sees as 0."""
-    return [name for name in MODALITIES if name not in case.modalities]
+def missing_modalities(case: Case, modalities: Sequence[str]) -> list[str]:
+    """Which of these a case lacks, and a network sees as 0."""
+    return [name for name in modalities if name not in case.modalities]
 
 
 def read_sample(

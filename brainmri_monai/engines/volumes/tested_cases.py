@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from brainmri_monai.data.brats.cases import Case, find_volumes
 from brainmri_monai.data.brats.datalist import CaseList, case_entry
 from brainmri_monai.data.parallel import on_all_cores
+from brainmri_monai.data.patients import Problem, relative
 from brainmri_monai.engines.distributed import is_main_process, main_process_first
 from brainmri_monai.engines.run_folder import RunFolder
 from brainmri_monai.errors import BrainMRIError
@@ -54,14 +56,24 @@ def tested_cases(run: RunFolder, dataset_dir: str | Path, convention: str | None
                 f"none of the {len(found.cases)} cases has a label map to score against.\n{found.root}\n"
                 "Give cases with label maps; to predict these, run the inference."
             )
-        entries = list(on_all_cores(lambda case: case_entry(case, found.root), labelled))
+        looked = list(on_all_cores(lambda case: _entry(case, found.root), labelled))
+        entries = [entry for entry in looked if isinstance(entry, dict)]
         problems = [problem for problem in found.problems if problem.severity == "error"]
+        problems += [problem for problem in looked if isinstance(problem, Problem)]
         external = datalist.external(found.root, found.convention.name, entries, problems)
         if is_main_process():
             print(f"external test: {found.root}, {len(entries)} cases; labels: {found.convention}")
             for problem in problems:
                 print(f"left out: {problem.where}: {problem.what}. {problem.remedy}")
         return external
+
+
+def _entry(case: Case, root: Path) -> dict[str, Any] | Problem:
+    try:
+        return case_entry(case, root)
+    except OSError as error:
+        what = f"{relative(error.filename, root)} cannot be read: {error.strerror}"
+        return Problem("error", case.id, what, "Bring the file back, or remove the case.", case.patient)
 
 
 def _is_unchanged(datalist: CaseList) -> bool:

@@ -69,3 +69,19 @@ def test_neither_grades_nor_sites_are_needed():
 def test_two_patients_are_too_few():
     with pytest.raises(BrainMRIError, match="too few patients"):
         split_cases([Case(id=f"P{k}", patient=f"P{k}") for k in range(2)], seed=0)
+
+
+def test_patients_who_share_images_are_one_person(tmp_path):
+    def case(name: str, *files: str) -> Case:
+        images = {role: tmp_path / file for role, file in zip(("t1", "t2"), files, strict=True)}
+        return Case(id=f"{name}-0", patient=name, timepoint="0", images=images)
+
+    cases = [case(f"P{n}", f"{n}t1", f"{n}t2") for n in range(8)]
+    cases += [case("copy of P2", "a", "b"), case("half of P5", "c", "d")]
+    digests = [[f"{n}t1", f"{n}t2", "label"] for n in range(8)] + [["2t1", "2t2", "label"], ["5t1", "d", "label"]]
+    for seed in range(5):
+        split = split_cases(cases, seed, digests=digests)
+        (part,) = (ids for ids in split.parts.values() if "P2-0" in ids)
+        assert "copy of P2-0" in part
+        assert "taken for one person, as they share images: copy of P2 and P2" in split.notes
+        assert sum(map(len, split.parts.values())) == 10

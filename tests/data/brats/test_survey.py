@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from brainmri_monai.data.brats.cases import find_volumes
+from brainmri_monai.data.brats.files import holds_volumes
 from brainmri_monai.data.brats.labels import to_regions
 from brainmri_monai.data.brats.survey import survey_volumes
 from brainmri_monai.data.brats.volumes import read_case, read_label
@@ -114,6 +115,15 @@ def test_all_problems_are_found_in_one_pass(root, save):
     assert "the affine puts voxels up to 7.5 mm" in found[f"{SECOND}/{SECOND}_flair.nii.gz"]
     assert "expected the shape (18, 17, 16)" in found[f"{SECOND}/{SECOND}_seg.nii.gz"]
     assert survey_volumes(root).exit_code == 1
+
+
+def test_one_modality_and_its_label_map_are_a_case(tmp_path):
+    folder = tmp_path / "BraTS-MEN-RT-0001-1"
+    folder.mkdir()
+    (folder / f"{folder.name}_t1c.nii.gz").touch()
+    assert not holds_volumes(tmp_path)
+    (folder / f"{folder.name}_gtv.nii.gz").touch()
+    assert holds_volumes(tmp_path)
 
 
 def test_a_folder_without_files_is_a_warning(root):
