@@ -111,7 +111,7 @@ def require_portable(files: Sequence[str | Path]) -> None:
             what = f"MONAI's own reader takes slices of one size, found {_size(first)} and {_size(pixels.shape)}"
         else:
             continue
-        raise ImageError(file, what, "Leave out --portable.")
+        raise ImageError(file, what, "Leave out --portable, or add configs/fast.json.")
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -36,6 +36,7 @@ _LABEL = re.compile(r"(?P<type>.+?)[-_ ]+g(?P<grade>\d+)", re.IGNORECASE)
 _IGNORED = ("thumbs.db", "desktop.ini", "__macosx")
 _NAME_IT = "Name the folder <tumor>-g<1..4>, such as astrocytoma-g2; a CSV manifest may leave the grade empty."
 _ONE_SOURCE = "Keep one source in a patient's folder: slices, or one NIfTI file, or one DICOM series."
+_BROKEN_LINK = ("the link leads to nothing", "Bring back what it leads to, or remove it.")
 _MOVE = "Move it into the folder of its patient."
 _LAYOUT = "Lay the data out as <tumor>-g<1..4>/<patient>/<slices>, or write a CSV file patient,type,grade,path."
 
@@ -225,7 +226,9 @@ def _scan_folders(root: Path) -> PatientSet:
 
     for folder in list_folder(root):
         label = _LABEL.fullmatch(folder.name)
-        if folder.is_file():
+        if not folder.exists():
+            problem(folder, *_BROKEN_LINK)
+        elif folder.is_file():
             if is_picture(folder) or is_nifti(folder):
                 problem(folder, "an image outside of the folders <tumor>-g<1..4>", _MOVE)
         elif label is None:
@@ -241,7 +244,7 @@ def _scan_folders(root: Path) -> PatientSet:
                 if entry.is_dir() or is_nifti(entry):
                     candidates.append(_Candidate(_stem(entry), label["type"].lower(), int(label["grade"]), entry))
                 elif not entry.exists():
-                    problem(entry, "the link leads to nothing", "Bring back what it leads to, or remove it.")
+                    problem(entry, *_BROKEN_LINK)
                 elif is_picture(entry):
                     problem(entry, "a slice outside of a patient's folder", _MOVE)
     return _collect(root, "folders", candidates, problems)

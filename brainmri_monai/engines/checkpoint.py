@@ -87,7 +87,6 @@ class TrainingRecord:
         if not self.run.last.exists():
             return
         state = load_weights(self.run.last, map_location=self.run.device)
-        self.run.require_own(state)
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state.get("average", state["network"]))
         self.optimizer.load_state_dict(state["optimizer"])

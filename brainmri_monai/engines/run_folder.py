@@ -148,20 +148,29 @@ class RunFolder:
     @property
     def made_of(self) -> dict[str, str]:
         """Digests of the data and the split that the weights are made of."""
-        return {name: self.record["digests"][name] for name in ("data", "split")}
+        return {name: self.record.get("digests", {}).get(name, "") for name in ("data", "split")}
 
-    def require_own(self, state: Mapping[str, Any]) -> None:
+    def _require_own_weights(self) -> None:
         """
-        Args:
-            state: what a training goes on from.
-
         Raises:
-            BrainMRIError: when it was made of other data or of another split, as when two runs share ``ckpt_dir``.
+            BrainMRIError: when ``ckpt_dir`` holds weights that are not of this run: of other data or another split,
+                when two runs share the folder, or of a run that is not known.
         """
-        if state.get("made_of") != self.made_of:
+        stray = next((self.ckpt_dir / name for name in WEIGHTS if (self.ckpt_dir / name).exists()), None)
+        if stray is None:
+            return
+        configured = (self._read("configs/train.json") or {}).get("ckpt_dir", "")
+        if self.record and self.last.exists():
+            if load_weights(self.last, mmap=True).get("made_of") == self.made_of:
+                return
             raise BrainMRIError(
                 f"{self.last} is of another run, with other data or another split, than {self.path}.\n"
                 "Give each run a --ckpt_dir of its own, or leave it out."
+            )
+        if not self.record or self.ckpt_dir not in (self.path / "models", Path(configured).resolve()):
+            raise BrainMRIError(
+                f"{stray} is not known to be of a run in {self.path}.\n"
+                "Give another --output_dir or --ckpt_dir, or move it away; with its own last.pt it is known."
             )
 
     def require_same_run(self) -> None:
@@ -170,12 +179,7 @@ class RunFolder:
             BrainMRIError: when the folder holds weights of an unknown run, a run of another bundle, or one with other
                 options; names the first one.
         """
-        stray = next((self.ckpt_dir / name for name in WEIGHTS if (self.ckpt_dir / name).exists()), None)
-        if stray and not self.record:
-            raise BrainMRIError(
-                f"{stray} is not of a run in {self.path}, and would be overwritten.\n"
-                "Give another --output_dir or --ckpt_dir, or move it away."
-            )
+        self._require_own_weights()
         if not self.record or not self.last.exists():  # nothing was trained yet: nothing is lost
             return
         bundle = self.record["bundle"]
@@ -198,14 +202,7 @@ class RunFolder:
             BrainMRIError: when an evaluation would prepare images otherwise than the network was trained on them, or
                 has the weights of another run, which may have been trained on what is the test here.
         """
-        configured = (self._read("configs/train.json") or {}).get("ckpt_dir", "")
-        if self.record and self.ckpt_dir not in (self.path / "models", Path(configured).resolve()):
-            if not self.last.exists():
-                raise BrainMRIError(
-                    f"whether the weights in {self.ckpt_dir} are of the run in {self.path} is not known.\n"
-                    "Leave out --ckpt_dir, or bring its last.pt too."
-                )
-            self.require_own(load_weights(self.last))
+        self._require_own_weights()
         trained = self.record.get("options", {})
         for name in ("image_size", "spacing", "precision"):
             now = self.parser.get(name)
@@ -253,8 +250,9 @@ class RunFolder:
         split = _digest(datalist.parts)
         if resuming and self.record["digests"]["split"] != split:
             raise self._other_run("a run with another split: its datalist.json was changed since")
-        if resuming:
-            self._remove(SCORES)  # they are of weights that will be others
+        if resuming:  # what is of weights that will be others
+            self._remove(SCORES)
+            self._remove(("model.ts",), self.ckpt_dir)
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         self.record = {
             "bundle": self.bundle_name,
@@ -382,9 +380,13 @@ class RunFolder:
         return (self._read(f"{folder}/datalist.json") or {}).get("digest")
 
     def _clear(self) -> None:
-        if (self.path / "run.json").exists():  # else what lies here is somebody's own
-            self._remove(WEIGHTS, self.ckpt_dir)
-            self._remove(LEFT_BY_A_RUN)
+        if not (self.path / "run.json").exists():  # what lies here is somebody's own
+            return
+        if self.ckpt_dir != self.path / "models":
+            self.record = self._read("run.json") or {}
+            self._require_own_weights()
+        self._remove(WEIGHTS, self.ckpt_dir)
+        self._remove(LEFT_BY_A_RUN)
 
     def _remove(self, names: Sequence[str], folder: Path | None = None) -> None:
         for path in ((folder or self.path) / name for name in names):

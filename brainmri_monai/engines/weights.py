@@ -34,14 +34,14 @@ def save(state: dict[str, Any], path: Any) -> None:
             raise
 
 
-def load_weights(path: Any, map_location: str | torch.device = "cpu") -> dict[str, Any]:
-    """Read a checkpoint that holds tensors and plain types alone.
+def load_weights(path: Any, map_location: str | torch.device = "cpu", mmap: bool = False) -> dict[str, Any]:
+    """Read a checkpoint that holds tensors and plain types alone; with ``mmap`` the tensors when they are used.
 
     Raises:
         BrainMRIError: when the file is missing or broken, or holds anything else, such as code.
     """
     try:
-        state = torch.load(path, map_location=map_location, weights_only=True)
+        state = torch.load(path, map_location=map_location, weights_only=True, mmap=mmap)
     except FileNotFoundError as error:
         raise BrainMRIError(f"no weights at {path}.\nTrain first, or give the folder of a finished run.") from error
     except UnpicklingError as error:

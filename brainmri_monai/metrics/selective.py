@@ -58,6 +58,9 @@ class Abstention:
 TOLERATED = 5
 """How many times the risk that was asked for may be seen, where none can be promised from so few answers."""
 
+MOST = 0.1
+"""The risk that may be seen then, unless more was asked for."""
+
 NEVER = Abstention(confidence=2.0, coverage=0.0, risk=0.0, bound=1.0, promised=False)
 """No confidence is sufficient."""
 
@@ -179,8 +182,9 @@ def confidence_for_risk(
     promised = [one for one in tried if one.promised]
     if promised:
         return promised[0]  # they come with falling coverage
-    tolerated = [one for one in tried if one.risk <= TOLERATED * risk]
+    tolerated = [one for one in tried if one.risk <= min(TOLERATED * risk, max(risk, MOST))]
     most = [one for one in tolerated if one.coverage >= least_coverage]
     if most:
         return min(most, key=lambda one: one.bound)
-    return tolerated[0] if tolerated else NEVER
+    asked = [one for one in tolerated if one.risk <= risk]
+    return next(iter(asked or tolerated), NEVER)

@@ -293,6 +293,17 @@ def test_frozen_vgg16_trains_its_last_layer_alone(slice_set, trained, root, tmp_
         launch("training", files, {name: value for name, value in options.items() if name != "pretrained"})
 
 
+@pytest.mark.parametrize("override", ["vgg16", "seed_vgg16"])
+def test_vgg16_takes_published_features_and_a_classifier_of_its_own(root, tmp_path, override):
+    published = VGG16(num_classes=1, grid=1).state_dict()
+    torch.save(published, tmp_path / "vgg16.pth")
+    parser = ConfigParser.load_config_files([str(file) for file in config_files(root, "training", [override])])
+    parser |= {"classes": ["a", "b"], "pretrained": str(tmp_path / "vgg16.pth"), "image_size": 32, "device": "cpu"}
+    parser["network_def"]["network"]["grid"] = 2
+    state = ConfigParser(parser).get_parsed_content("network").state_dict()
+    assert torch.equal(state["body.features.28.weight"], published["features.28.weight"])
+
+
 @pytest.mark.parametrize(
     ("overrides", "size", "said"),
     [

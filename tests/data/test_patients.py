@@ -118,6 +118,8 @@ def test_a_link_that_leads_to_nothing_is_not_left_out_in_silence(tmp_path):
     found = find_patients(tmp_path)
     assert [len(patient.image) for patient in found.patients] == [2, 1]  # and reading the second slice fails
     assert (only_problem(found).where, only_problem(found).what) == ("a-g2/r", "the link leads to nothing")
+    (tmp_path / "b-g2").symlink_to(tmp_path / "gone")
+    assert [problem.where for problem in find_patients(tmp_path).problems] == ["a-g2/r", "b-g2"]
     assert [problem.where for problem in find_cases(tmp_path / "a-g2").problems] == ["r"]
 
 

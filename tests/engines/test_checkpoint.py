@@ -25,7 +25,7 @@ class Training:
         self.ended: tuple | None = None
         run = SimpleNamespace(
             path=folder, last=folder / "last.pt", best=folder / "model.pt", device="cpu", finish=self.finish,
-            made_of={"data": "a", "split": "b"}, require_own=lambda state: None,
+            made_of={"data": "a", "split": "b"},
         )  # fmt: skip
         network = nn.Linear(1, 1, bias=False)
         optimizer = torch.optim.SGD(network.parameters(), lr=1.0)

@@ -144,7 +144,7 @@ def test_weights_of_no_run_are_neither_continued_nor_overwritten(make, tmp_path,
     (tmp_path / "weights" / name).touch()
     for fresh in (False, True):
         run = make(tmp_path / "run", tmp_path / "weights", fresh=fresh)
-        with pytest.raises(BrainMRIError, match=f"{name} is not of a run in .*, and would be overwritten"):
+        with pytest.raises(BrainMRIError, match=f"{name} is not known to be of a run in"):
             run.require_same_run()
     assert (tmp_path / "weights" / name).exists()
 
@@ -159,9 +159,13 @@ def test_weights_of_another_split_are_not_used(cohort, launch_training, launch_e
     shutil.copytree(one / "models", other / "models")
     with pytest.raises(BrainMRIError, match="with other data or another split"):
         launch_training(cohort, other, fold=1, epochs=2)
+    for fresh in (False, True):
+        with pytest.raises(BrainMRIError, match="with other data or another split"):
+            launch_training(cohort, tmp_path / "fold0", fold=0, ckpt_dir=str(tmp_path / "moved"), epochs=2, fresh=fresh)
+    assert launch_evaluate(tmp_path / "fold0")  # what was refused has changed nothing
     assert launch_evaluate(other, ckpt_dir=str(tmp_path / "moved"))  # its own, wherever they lie
     (tmp_path / "moved/last.pt").unlink()
-    with pytest.raises(BrainMRIError, match="is not known"):
+    with pytest.raises(BrainMRIError, match="is not known to be of a run"):
         launch_evaluate(other, ckpt_dir=str(tmp_path / "moved"))
 
 

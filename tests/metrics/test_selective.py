@@ -86,6 +86,18 @@ def test_where_far_more_is_wrong_than_asked_for_fewer_are_answered():
     assert (found.coverage, found.risk) == (0.7, 0)
 
 
+def test_what_was_asked_for_is_seen_where_it_can_be():
+    confidence, correct = answers(60, list(range(48, 60)))  # the last fifth is wrong
+    found = confidence_for_risk(confidence, correct, risk=0.05)
+    assert (found.coverage, found.risk) == (0.8, 0)
+
+
+@pytest.mark.parametrize("risk", [0.05, 0.2, 0.3])
+def test_a_large_risk_is_no_leave_to_guess(risk):
+    found = confidence_for_risk(*answers(30, list(range(0, 30, 2))), risk=risk)  # every second is wrong
+    assert found.risk <= max(risk, 0.1)
+
+
 def test_a_network_that_guesses_gives_no_answer():
     confidence, correct = answers(200, list(range(0, 200, 3)))
     found = confidence_for_risk(confidence, correct, risk=0.01)

@@ -30,7 +30,7 @@ from brainmri_monai.errors import BrainMRIError
 __all__ = ["GROUPS", "tested_slices", "training_slices"]
 
 GROUPS = WORDS["groups"]
-CLUSTERS = 100
+CLUSTERS = 100  # at the most; in a small set a cluster holds two groups of twins on average
 PESSIMISTIC = (
     "slices that look alike were kept together, beyond twins: the test holds looks that the training has not seen, and "
     "the figure is a pessimistic one"
@@ -197,7 +197,8 @@ def _clusters(read: ReadSlices, seed: int) -> np.ndarray:
     """Clusters of the groups of twins by how their pictures look when they are made very small."""
     pictures = torch.from_numpy(np.asarray(read.pictures))[:, None]
     blocks = [adaptive_avg_pool2d(some.float(), LOOK).flatten(1) for some in pictures.split(1024)]
-    return cluster_groups(torch.cat(blocks).numpy(), CLUSTERS, seed, read.twins)
+    clusters = max(1, min(CLUSTERS, len(np.unique(read.twins)) // 2))
+    return cluster_groups(torch.cat(blocks).numpy(), clusters, seed, read.twins)
 
 
 def _print(datalist: SliceList, read: ReadSlices) -> None:

@@ -142,8 +142,9 @@ class SliceEvaluation:
         """What ``metrics_test.json`` holds."""
         metrics = score_slices(answers, self.datalist.types, self.resamples)
         metrics |= summarise_answers(answers, decisions) | {"external": self.external}
-        divided = self.datalist.split["method"] in ("official", "external")
-        metrics["notes"] += [NO_PATIENTS, *([] if divided else [KEPT_TOGETHER]), *self.datalist.split["notes"]]
+        split = self.datalist.split
+        twins_alone = split["method"] not in ("official", "external") and split["groups"] == "twins"
+        metrics["notes"] += [NO_PATIENTS, *([KEPT_TOGETHER] if twins_alone else []), *split["notes"]]
         twins = self.datalist.twins_of_training()
         if twins:
             alone = np.array([name not in twins for name in ids])

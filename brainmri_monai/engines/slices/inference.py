@@ -159,7 +159,9 @@ def _require_portable(file: Path) -> None:
     """Refuse what MONAI's reader of pictures fails on with traces, or reads otherwise than ours."""
     read_one(file)
     if not is_picture(file):
-        raise ImageError(file, "MONAI's own reader takes pictures alone", "Leave out --portable.")
+        raise ImageError(
+            file, "MONAI's own reader takes pictures alone", "Leave out --portable, or add configs/fast.json."
+        )
     require_portable([file])
 
 
