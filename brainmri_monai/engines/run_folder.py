@@ -180,8 +180,12 @@ class RunFolder:
                 options; names the first one.
         """
         self._require_own_weights()
-        if not self.record or not self.last.exists():  # nothing was trained yet: nothing is lost
+        if not self.record:
             return
+        if not self.last.exists():
+            if (self.path / "history.json").exists():
+                raise self._other_run(f"a run whose last.pt is not in {self.ckpt_dir}")
+            return  # nothing was trained yet: nothing is lost
         bundle = self.record["bundle"]
         if bundle != self.bundle_name:
             raise self._other_run(f"a run of the bundle {bundle}, not of {self.bundle_name}")
@@ -250,8 +254,8 @@ class RunFolder:
         split = _digest(datalist.parts)
         if resuming and self.record["digests"]["split"] != split:
             raise self._other_run("a run with another split: its datalist.json was changed since")
-        if resuming:  # what is of weights that will be others
-            self._remove(SCORES)
+        if self.record:  # what is of weights that will be others
+            self._remove((*SCORES, "models/model.ts"))
             self._remove(("model.ts",), self.ckpt_dir)
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         self.record = {
@@ -386,7 +390,7 @@ class RunFolder:
             self.record = self._read("run.json") or {}
             self._require_own_weights()
         self._remove(WEIGHTS, self.ckpt_dir)
-        self._remove(LEFT_BY_A_RUN)
+        self._remove(("models/model.ts", *LEFT_BY_A_RUN))
 
     def _remove(self, names: Sequence[str], folder: Path | None = None) -> None:
         for path in ((folder or self.path) / name for name in names):

@@ -227,7 +227,8 @@ def test_a_run_with_cavities_is_a_bundle_with_cavities(cohort, tmp_path):
 
 def test_a_datalist_of_other_labels_is_refused(cohort, tmp_path):
     folder = train(cohort, tmp_path / "run")
-    (folder / "models/last.pt").unlink()  # as before the first epoch: nothing but the datalist is there
+    for name in ("models/last.pt", "history.json"):
+        (folder / name).unlink()  # as before the first epoch: nothing but the datalist is there
     content = read(folder / "datalist.json") | {"layout": "brats2023"}
     (folder / "datalist.json").write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(BrainMRIError, match=r"has labels by brats2023 .*, and now they are by brats2018"):
@@ -242,7 +243,8 @@ def test_regions_are_those_of_the_weights(cohort, tmp_path):
     train(cohort, folder, regions=["WT"])
     with pytest.raises(BrainMRIError, match="a run with regions"):
         train(cohort, folder, regions=["WT", "TC"], epochs=2)
-    (folder / "models/last.pt").unlink()  # as before the first epoch
+    for name in ("models/last.pt", "history.json"):
+        (folder / name).unlink()  # as before the first epoch
     train(cohort, folder, regions=["WT", "TC"])
     assert read(folder / "datalist.json")["regions"] == ["WT", "TC"]
     assert read(folder / "run.json")["options"]["regions"] == ["WT", "TC"]

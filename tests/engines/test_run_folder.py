@@ -164,6 +164,9 @@ def test_weights_of_another_split_are_not_used(cohort, launch_training, launch_e
             launch_training(cohort, tmp_path / "fold0", fold=0, ckpt_dir=str(tmp_path / "moved"), epochs=2, fresh=fresh)
     assert launch_evaluate(tmp_path / "fold0")  # what was refused has changed nothing
     assert launch_evaluate(other, ckpt_dir=str(tmp_path / "moved"))  # its own, wherever they lie
+    shutil.rmtree(other / "models")
+    with pytest.raises(BrainMRIError, match=r"a run whose last\.pt is not in"):
+        launch_training(cohort, other, fold=1, epochs=2)
     (tmp_path / "moved/last.pt").unlink()
     with pytest.raises(BrainMRIError, match="is not known to be of a run"):
         launch_evaluate(other, ckpt_dir=str(tmp_path / "moved"))
