@@ -12,7 +12,10 @@ import numpy as np
 
 from brainmri_monai.data.stack import Doubts, ImageError, Stack, check_size, reason_of, stack_of_volume
 
-__all__ = ["is_dicom", "read_dicom"]
+__all__ = ["BROKEN_LINK", "is_dicom", "read_dicom"]
+
+BROKEN_LINK = ("the link leads to nothing", "Bring back what it leads to, or remove it.")
+"""What is wrong, and what to do."""
 
 _SUFFIXES = (".dcm", ".dicom", ".ima")
 _ONE_AT_A_TIME = (
@@ -71,7 +74,7 @@ def _series(path: Path) -> tuple[list[Path], Doubts]:
     candidates = [path] if path.is_file() else [file for file in sorted(path.iterdir()) if not file.is_dir()]
     missing = next((file for file in candidates if not file.exists()), None)
     if missing:
-        raise ImageError(missing, "the link leads to nothing", "Bring back what it leads to, or remove it.")
+        raise ImageError(missing, *BROKEN_LINK)
     series: dict[str, dict[Path, _Header]] = defaultdict(dict)
     for file in candidates:
         if not file.name.startswith(".") and is_dicom(file) and (header := _header(file)):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from brainmri_monai.data.dicom import is_dicom
+from brainmri_monai.data.dicom import BROKEN_LINK, is_dicom
 from brainmri_monai.data.images import is_picture
 from brainmri_monai.data.manifest import find_manifest, read_manifest
 from brainmri_monai.data.nifti import is_nifti
@@ -36,7 +36,6 @@ _LABEL = re.compile(r"(?P<type>.+?)[-_ ]+g(?P<grade>\d+)", re.IGNORECASE)
 _IGNORED = ("thumbs.db", "desktop.ini", "__macosx")
 _NAME_IT = "Name the folder <tumor>-g<1..4>, such as astrocytoma-g2; a CSV manifest may leave the grade empty."
 _ONE_SOURCE = "Keep one source in a patient's folder: slices, or one NIfTI file, or one DICOM series."
-_BROKEN_LINK = ("the link leads to nothing", "Bring back what it leads to, or remove it.")
 _MOVE = "Move it into the folder of its patient."
 _LAYOUT = "Lay the data out as <tumor>-g<1..4>/<patient>/<slices>, or write a CSV file patient,type,grade,path."
 
@@ -227,7 +226,7 @@ def _scan_folders(root: Path) -> PatientSet:
     for folder in list_folder(root):
         label = _LABEL.fullmatch(folder.name)
         if not folder.exists():
-            problem(folder, *_BROKEN_LINK)
+            problem(folder, *BROKEN_LINK)
         elif folder.is_file():
             if is_picture(folder) or is_nifti(folder):
                 problem(folder, "an image outside of the folders <tumor>-g<1..4>", _MOVE)
@@ -244,7 +243,7 @@ def _scan_folders(root: Path) -> PatientSet:
                 if entry.is_dir() or is_nifti(entry):
                     candidates.append(_Candidate(_stem(entry), label["type"].lower(), int(label["grade"]), entry))
                 elif not entry.exists():
-                    problem(entry, *_BROKEN_LINK)
+                    problem(entry, *BROKEN_LINK)
                 elif is_picture(entry):
                     problem(entry, "a slice outside of a patient's folder", _MOVE)
     return _collect(root, "folders", candidates, problems)
