@@ -80,11 +80,7 @@ def draw_answers(answers: Answers, types: list[str], figures: Path) -> None:
 
 def draw_attention(folder: Path, datalist: Datalist, store: ArrayStore, size: int) -> None:
     """One figure for each test patient: all slices in order with their weights, the heaviest enlarged."""
-    import pandas as pd
-
-    weights = pd.read_csv(folder / "attention.csv", dtype={"id": str}, keep_default_na=False).groupby("id", sort=False)[
-        "weight"
-    ]
+    weights = read_table(folder / "attention.csv").groupby("id", sort=False)["weight"]
     rows = read_table(folder / "test_predictions.csv").set_index("id")
     files = {sample["id"]: sample["image"] for sample in datalist.samples("test")}
     bar = progress_bar(len(weights), "drawing attention", "patients")

@@ -48,7 +48,7 @@ def _pool(folders: Sequence[Path], table: pd.DataFrame) -> dict[str, Any]:
     metrics = score(to_answers(table, types), types, folds=table["fold"].to_numpy())
     metrics["folds"] = [{"fold": fold, **_by_task(to_answers(t, types))} for fold, t in table.groupby("fold")]
     metrics["notes"].append("ranking scores are averages over the folds; the curves pool all out-of-fold predictions")
-    attention = [pd.read_csv(folder / "attention.csv", dtype={"id": str}, keep_default_na=False) for folder in folders]
+    attention = [read_table(folder / "attention.csv") for folder in folders]
     write_table(pd.concat(attention, ignore_index=True), folders[0].parent / "attention.csv")
     return metrics
 
