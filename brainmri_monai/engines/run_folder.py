@@ -37,11 +37,13 @@ SHARED = ("image_size", "spacing", "divisible", "roi_size", "overlap", "dropout"
 PACKAGES = ("torch", "monai", "numpy", "pytorch-ignite", "scikit-learn", "pillow", "nibabel", "itk")
 COPIED = ("evaluate.json", "fast.json", "multi_gpu_train.json", "multi_gpu_evaluate.json", "logging.conf")
 COPIED = (*(f"configs/{name}" for name in COPIED), "LICENSE")
-SCORES = ("metrics_test.json", "test_predictions.csv", "attention.csv", "segmentations", "figures")
+# nothing of it outlives the weights that it was made with
+MADE_BY_WEIGHTS = ("metrics_test.json", "test_predictions.csv", "attention.csv", "segmentations", "figures")
+MADE_BY_WEIGHTS = (*MADE_BY_WEIGHTS, "models/model.ts")
 PLAIN = (str, int, float, bool, type(None))
 WEIGHTS = ("model.pt", "last.pt", "model.ts")
-LEFT_BY_A_RUN = ("datalist.json", "history.json", "report.html", "events", "external", "inference", *SCORES)
-LEFT_BY_A_RUN = (*LEFT_BY_A_RUN, "run.json")  # last: without it nothing here is known to be of a run
+LEFT_BY_A_RUN = ("datalist.json", "history.json", "report.html", "events", "external", "inference")
+LEFT_BY_A_RUN = (*LEFT_BY_A_RUN, *MADE_BY_WEIGHTS, "run.json")  # last: without it nothing here is known to be of a run
 
 
 def default_output_dir(bundle_root: str | Path, *below: str) -> str:
@@ -254,9 +256,8 @@ class RunFolder:
         split = _digest(datalist.parts)
         if resuming and self.record["digests"]["split"] != split:
             raise self._other_run("a run with another split: its datalist.json was changed since")
-        if self.record:  # what is of weights that will be others
-            self._remove((*SCORES, "models/model.ts"))
-            self._remove(("model.ts",), self.ckpt_dir)
+        if self.record:
+            self._remove(MADE_BY_WEIGHTS)
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         self.record = {
             "bundle": self.bundle_name,
@@ -390,7 +391,7 @@ class RunFolder:
             self.record = self._read("run.json") or {}
             self._require_own_weights()
         self._remove(WEIGHTS, self.ckpt_dir)
-        self._remove(("models/model.ts", *LEFT_BY_A_RUN))
+        self._remove(LEFT_BY_A_RUN)
 
     def _remove(self, names: Sequence[str], folder: Path | None = None) -> None:
         for path in ((folder or self.path) / name for name in names):

@@ -532,9 +532,10 @@ def test_external_test_on_known_patients_is_refused(evaluated_run, write_cohort,
 def test_scores_do_not_outlive_their_weights(evaluated_run, cohort, launch_training, tmp_path):
     run = shutil.copytree(evaluated_run, tmp_path / "run")
     assert (run / "metrics_test.json").exists()
+    (run / "models/model.ts").touch()
     launch_training(cohort, run, epochs=3)
     assert read(run / "history.json")[-1]["epoch"] == 3
-    for name in ("metrics_test.json", "test_predictions.csv", "attention.csv", "figures"):
+    for name in ("metrics_test.json", "test_predictions.csv", "attention.csv", "figures", "models/model.ts"):
         assert not (run / name).exists()
 
 
