@@ -130,6 +130,7 @@ def test_regions_are_nested(found, labels):
 
 
 def test_tumours_lie_in_the_brain_and_have_likely_sizes(found, labels):
+    assert len(found.cases) == CASES
     for case in found.cases:
         assert not ((labels[case.id] > 0) & ~brain_of(case)[1]).any()
         assert 1 < np.count_nonzero(labels[case.id]) * SPACING**3 / 1000 < 120
