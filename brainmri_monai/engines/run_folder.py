@@ -1,4 +1,4 @@
-"""The folder of a run: what was decided, and the run as a bundle of its own."""
+"""The folder of a run: what was decided, whose weights it holds, and from where it resumes."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ from typing import Any
 
 import torch
 from monai.utils import set_determinism
+from torch import nn
 
 import brainmri_monai
 from brainmri_monai.data.datalist import Datalist
-from brainmri_monai.engines.config import differences, running_parser, without_tracking
+from brainmri_monai.engines.config import differences, running_parser
 from brainmri_monai.engines.distributed import is_main_process, main_process_first
 from brainmri_monai.engines.options import require_device, require_values
 from brainmri_monai.engines.precision import choose_precision
-from brainmri_monai.engines.weights import load_weights
+from brainmri_monai.engines.run_bundle import RunBundle
+from brainmri_monai.engines.weights import load_weights, save
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.files import write_json
 
@@ -32,15 +34,10 @@ __all__ = ["RunFolder", "default_output_dir"]
 # a resumed run may change these: where things lie, how long to train, and what follows from the data
 FREE_OPTIONS = {"bundle_root", "dataset_dir", "output_dir", "ckpt_dir", "cache_dir", "epochs", "fresh"}
 FREE_OPTIONS |= {"device", "types", "classes", "imports", "_meta_"}
-# an inference takes these from the training
-SHARED = ("image_size", "spacing", "divisible", "roi_size", "overlap", "dropout", "modality_dropout", "network_def")
 PACKAGES = ("torch", "monai", "numpy", "pytorch-ignite", "scikit-learn", "pillow", "nibabel", "itk")
-COPIED = ("evaluate.json", "fast.json", "multi_gpu_train.json", "multi_gpu_evaluate.json", "logging.conf")
-COPIED = (*(f"configs/{name}" for name in COPIED), "LICENSE")
 # nothing of it outlives the weights that it was made with
 MADE_BY_WEIGHTS = ("metrics_test.json", "test_predictions.csv", "attention.csv", "segmentations", "figures")
 MADE_BY_WEIGHTS = (*MADE_BY_WEIGHTS, "models/model.ts")
-PLAIN = (str, int, float, bool, type(None))
 WEIGHTS = ("model.pt", "last.pt", "model.ts")
 LEFT_BY_A_RUN = ("datalist.json", "history.json", "report.html", "events", "external", "inference")
 LEFT_BY_A_RUN = (*LEFT_BY_A_RUN, *MADE_BY_WEIGHTS, "run.json")  # last: without it nothing here is known to be of a run
@@ -99,12 +96,12 @@ class RunFolder:
         require_values(self.parser)
         self.path = Path(output_dir).resolve()
         self.ckpt_dir = Path(ckpt_dir).resolve()
-        self.bundle_root = Path(bundle_root).resolve()
+        self.bundle = RunBundle(self.path, Path(bundle_root).resolve(), self.parser)
         self.device = require_device(device)
         self.seed = seed
         self.epochs = epochs
         for folder in (self.path, self.ckpt_dir):
-            if _is_ours(folder, self.bundle_root) and not (self.bundle_root / "run.json").exists():
+            if _is_ours(folder, self.bundle.source) and not (self.bundle.source / "run.json").exists():
                 raise BrainMRIError(
                     f"the output folder {folder} lies in a bundle or in the package.\n"
                     "Give a folder elsewhere with --output_dir."
@@ -189,12 +186,12 @@ class RunFolder:
                 raise self._other_run(f"a run whose last.pt is not in {self.ckpt_dir}")
             return  # nothing was trained yet: nothing is lost
         bundle = self.record["bundle"]
-        if bundle != self.bundle_name:
-            raise self._other_run(f"a run of the bundle {bundle}, not of {self.bundle_name}")
+        if bundle != self.bundle.name:
+            raise self._other_run(f"a run of the bundle {bundle}, not of {self.bundle.name}")
         before = self._read("configs/train.json") or {}
         changed = [
             (key, old, new)
-            for key, old, new in differences(before, self.raw_config())
+            for key, old, new in differences(before, self.bundle.config())
             if key.split("#")[0] not in FREE_OPTIONS
         ]
         if changed:
@@ -260,8 +257,8 @@ class RunFolder:
             self._remove(MADE_BY_WEIGHTS)
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         self.record = {
-            "bundle": self.bundle_name,
-            "version": self._metadata()["version"],
+            "bundle": self.bundle.name,
+            "version": self.bundle.card()["version"],
             "package": brainmri_monai.__version__,
             "created": now,
             "seconds": 0.0,
@@ -274,15 +271,15 @@ class RunFolder:
             "precision": self.precision,
             "threads": torch.get_num_threads(),
             "packages": {name: metadata.version(name) for name in PACKAGES},
-            "options": self.options(),
+            "options": self.bundle.options(),
             "digests": {
                 "data": datalist.digest,
                 "split": split,
-                "config": _digest(self.raw_config()),
+                "config": _digest(self.bundle.config()),
             },
             "notes": datalist.split["notes"],
         }
-        self._write_bundle(datalist)
+        self.bundle.write(datalist, self.ckpt_dir)
         write_json(self.path / "run.json", self.record)
         print(f"{'resuming' if resuming else 'run'}: {self.path}")
         print(f"arithmetic: {self.record['precision']} on {self.record['device']}, {self.record['threads']} threads")
@@ -295,6 +292,17 @@ class RunFolder:
         self.record |= {"finished": now, "stopped_early": stopped_early, "epochs": self.epochs, "best": best}
         self.record["seconds"] = round(self.record["seconds"] + seconds, 1)
         write_json(self.path / "run.json", self.record)
+
+    def save_calibrated(self, network: nn.Module) -> None:
+        """Write what an evaluation fitted into the best weights; an export of others is removed."""
+        if not is_main_process():
+            return
+        before, now = load_weights(self.best), network.state_dict()
+        export = self.path / "models/model.ts"
+        if export.exists() and not all(torch.equal(before[name], now[name].cpu()) for name in now):
+            export.unlink()
+            print(f"removed, as it was exported before these weights were calibrated: {export}")
+        save(now, self.best)
 
     def save_scores(self, datalist: Datalist, metrics: Mapping[str, Any], main: Mapping[str, Mapping]) -> Path:
         """Write ``metrics_test.json``; the main scores enter the run's card, an external test says what it was of.
@@ -309,68 +317,12 @@ class RunFolder:
         """
         folder = self.results(datalist)
         write_json(folder / "metrics_test.json", metrics)
-        card = self._read("configs/metadata.json")
-        if folder != self.path:
+        if folder == self.path:
+            self.bundle.add_scores(main)
+        else:
             datalist.save(folder / "datalist.json")
             write_json(folder / "run.json", self.record)
-        elif card is not None:
-            known = {name: entry["value"] for name, entry in main.items() if entry["value"] is not None}
-            card["eval_metrics"] = {name: round(value, 4) for name, value in known.items()}
-            write_json(self.path / "configs/metadata.json", card)
         return folder / "metrics_test.json"
-
-    @property
-    def bundle_name(self) -> str:
-        """The name in the bundle's metadata, also of a bundle that lies in a folder of another name."""
-        return self._metadata().get("name", self.bundle_root.name)
-
-    def raw_config(self) -> dict[str, Any]:
-        """The configuration that is running, as written, with all overrides."""
-        config = without_tracking(self.parser.get())
-        config.pop("_meta_", None)
-        return config
-
-    def options(self) -> dict[str, Any]:
-        """The resolved top-level options."""
-        options = {}
-        for key, raw in self.raw_config().items():
-            if isinstance(raw, PLAIN) or (isinstance(raw, list) and not any(map(_is_expression, raw))):
-                value = self.parser.get_parsed_content(key)
-                if isinstance(value, (*PLAIN, list, torch.device)):
-                    options[key] = str(value) if isinstance(value, torch.device) else value
-        return options
-
-    def _write_bundle(self, datalist: Datalist) -> None:
-        """``configs/``: this run as a bundle, with its own classes, network and sizes filled in."""
-        configs = self.path / "configs"
-        filled = {"bundle_root": ".", **datalist.told}
-        train = self.raw_config() | {name: value for name, value in filled.items() if name in self.raw_config()}
-        train |= {"dataset_dir": "", "output_dir": "@bundle_root", "fresh": False}  # or its own run would be deleted
-        if self.ckpt_dir != self.path / "models":
-            filled["ckpt_dir"] = train["ckpt_dir"] = str(self.ckpt_dir)
-        write_json(configs / "train.json", train)
-
-        inference = json.loads((self.bundle_root / "configs/inference.json").read_text(encoding="utf-8")) | filled
-        options = self.options()
-        inference |= {key: options.get(key, train[key]) for key in SHARED if key in inference and key in train}
-        write_json(configs / "inference.json", inference)
-
-        card = self._metadata()
-        datalist.describe(card, options)
-        card["eval_metrics"] = {}
-        card["data_source"] = f"{datalist.name}, {len(datalist.entries)} cases (digest {datalist.digest})"
-        write_json(configs / "metadata.json", card)
-
-        if self.bundle_root != self.path:  # a run that goes on from its own folder has them
-            for name in COPIED:
-                if (self.bundle_root / name).exists():
-                    shutil.copyfile(self.bundle_root / name, self.path / name)
-            fast = self._read("configs/fast.json")
-            if fast is not None:
-                write_json(configs / "fast.json", fast | {"precision": train["precision"]})
-
-    def _metadata(self) -> dict[str, Any]:
-        return json.loads((self.bundle_root / "configs/metadata.json").read_text(encoding="utf-8"))
 
     def _read(self, name: str) -> dict[str, Any] | None:
         path = self.path / name
@@ -410,11 +362,6 @@ class RunFolder:
 def _is_ours(folder: Path, bundle_root: Path) -> bool:
     package = Path(brainmri_monai.__file__).parent.resolve()
     return any(folder == ours or ours in folder.parents for ours in (bundle_root, package, package.parent / "bundles"))
-
-
-def _is_expression(item: Any) -> bool:
-    """Whether it does something, as the steps of a workflow do; or is no plain value."""
-    return not isinstance(item, PLAIN) or str(item).startswith(("$", "@", "%"))
 
 
 def _device_name(device: torch.device) -> str:

@@ -9,6 +9,7 @@ from monai.bundle import ConfigParser
 
 import brainmri_monai
 from brainmri_monai.engines import RunFolder, default_output_dir
+from brainmri_monai.engines.weights import load_weights, save
 from brainmri_monai.errors import BrainMRIError
 
 
@@ -186,3 +187,16 @@ def test_a_fresh_run_is_not_deleted_when_it_is_evaluated(cohort, launch_training
 def hook(monkeypatch):
     """The runner's parser sets it: put it back after the test."""
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+
+
+def test_an_export_from_before_the_calibration_is_removed(make, tmp_path):
+    run, network = make(tmp_path / "run"), torch.nn.Linear(2, 2)
+    export = run.path / "models/model.ts"
+    save(network.state_dict(), run.best)
+    export.touch()
+    run.save_calibrated(network)
+    assert export.exists()
+    network.bias.data.fill_(7.0)
+    run.save_calibrated(network)
+    assert not export.exists()
+    assert load_weights(run.best)["bias"].tolist() == [7.0, 7.0]

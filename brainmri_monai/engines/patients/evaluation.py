@@ -13,7 +13,6 @@ from brainmri_monai.engines.collect import Collect
 from brainmri_monai.engines.distributed import is_main_process
 from brainmri_monai.engines.patients.prediction import Prediction, joint_of
 from brainmri_monai.engines.run_folder import RunFolder
-from brainmri_monai.engines.weights import save
 from brainmri_monai.metrics.bootstrap import RESAMPLES
 from brainmri_monai.metrics.calibration import fit_temperature
 from brainmri_monai.metrics.table import to_table, write_table
@@ -77,8 +76,7 @@ class TwoStepEvaluation:
             given = np.stack([p.grade_logits[p.label[0]] for p in known])
             head.grade_temperature.fill_(fit_temperature(given, np.array([p.label[1] for p in known])))
         self.fitted_on = len(seen)
-        if is_main_process():
-            save(self.network.state_dict(), self.run.best)
+        self.run.save_calibrated(self.network)
 
     def test(self) -> None:
         """Answer the test patients; write ``test_predictions.csv``, ``attention.csv`` and ``metrics_test.json``."""

@@ -16,7 +16,6 @@ from brainmri_monai.engines.collect import Collect
 from brainmri_monai.engines.distributed import is_main_process
 from brainmri_monai.engines.run_folder import RunFolder
 from brainmri_monai.engines.slices.prediction import probabilities_of
-from brainmri_monai.engines.weights import save
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.metrics.bootstrap import RESAMPLES
 from brainmri_monai.metrics.calibration import fit_temperature
@@ -107,8 +106,7 @@ class SliceEvaluation:
         self.abstention = confidence_for_risk(probabilities.max(axis=1)[first], correct[first], self.risk)
         network.minimum_confidence.fill_(self.abstention.confidence)
         self.fitted_on = len(seen)
-        if is_main_process():
-            save(network.state_dict(), self.run.best)
+        self.run.save_calibrated(network)
 
     def test(self) -> None:
         """Answer the test slices; write ``test_predictions.csv`` and ``metrics_test.json``."""

@@ -17,7 +17,6 @@ from brainmri_monai.engines.distributed import is_main_process
 from brainmri_monai.engines.run_folder import RunFolder
 from brainmri_monai.engines.volumes.calibration import VolumeCalibration, doubts_of_fit
 from brainmri_monai.engines.volumes.scores import VolumeScores
-from brainmri_monai.engines.weights import save
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.metrics.bootstrap import RESAMPLES
 from brainmri_monai.metrics.cohort import cohort_error, describe_cases
@@ -75,8 +74,7 @@ class VolumeEvaluation:
         self.calibrator.run()
         _tell(self.calibration.cases.all_failed())
         self.fitted_on = self.calibration.fit()
-        if is_main_process():
-            save(self.calibration.network.state_dict(), self.run.best)
+        self.run.save_calibrated(self.calibration.network)
 
     def test(self) -> None:
         """Score the test cases; write their label maps, ``test_predictions.csv`` and ``metrics_test.json``.
