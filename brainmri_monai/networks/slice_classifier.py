@@ -59,6 +59,11 @@ class SliceClassifier(nn.Module):
         """Calibrated log P(class), B C H W → B T."""
         return self.log_probabilities(self.features(image))
 
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether an evaluation has fitted the buffers."""
+        return bool(torch.isfinite(self.detector.limit))
+
     @torch.jit.export
     def features(self, image: Tensor) -> Tensor:
         """What the head sees of a slice, B C H W → B F."""

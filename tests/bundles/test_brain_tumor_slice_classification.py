@@ -21,6 +21,7 @@ from brainmri_monai.data.phantom.foreign import FOREIGN, draw_foreign
 from brainmri_monai.engines.launch import launch
 from brainmri_monai.engines.slices.datalists import GROUPS
 from brainmri_monai.engines.slices.inference import in_words
+from brainmri_monai.engines.weights import load_weights, save
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.metrics.bootstrap import bootstrap
 from brainmri_monai.metrics.table import read_table
@@ -483,6 +484,17 @@ def test_one_slice_is_answered_with_class_probability_and_decision(evaluated, sl
     (row,) = table.to_dict("records")
     assert f"0.png: {in_words(row['pred'], row['confidence'], row['decision'])}" in out
     assert not (tmp_path / "explained").exists()
+
+
+@pytest.mark.parametrize("more", [[], ["--portable"]])
+def test_weights_that_were_never_evaluated_say_so(evaluated, slice_set, brainmri, tmp_path, more):
+    fresh = shutil.copytree(evaluated, tmp_path / "run")
+    weights = load_weights(fresh / "models/model.pt")
+    weights["detector.limit"].fill_(float("inf"))
+    save(weights, fresh / "models/model.pt")
+    for run, told in ((fresh, 1), (evaluated, 0)):
+        words = ["--image", slice_set / "glioma_tumor/0.png", "--output_dir", tmp_path, *more]
+        assert brainmri("run", run, "inference", *words)[1].count("were not evaluated yet") == told
 
 
 def test_a_decision_in_words():

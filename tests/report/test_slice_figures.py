@@ -44,13 +44,15 @@ def test_more_is_brighter():
     assert (np.diff(brightness[0]) > 0).all()
 
 
-def test_panel_has_a_column_for_each_layer(image, tmp_path):
-    widths = []
-    for layers in (2, 4, 6, 50):
-        maps = {f"conv{n}": one_spot(3 + n) for n in range(layers)}
+def test_panel_has_a_place_for_each_layer(image, tmp_path):
+    sizes = []
+    for layers in (4, 6, 7, 20, 60, 120):
+        maps = {f"conv{n}": one_spot(3 + n % 20) for n in range(layers)}
         plot_grad_cam(image, maps, tmp_path / "cam.png", "slice: glioma, 0.98")
-        widths.append(pixels(tmp_path / "cam.png").shape[1])
-    assert widths[0] < widths[1] < widths[2] == widths[3]  # six at most
+        sizes.append(pixels(tmp_path / "cam.png").shape[:2])
+    heights, widths = zip(*sizes, strict=True)
+    assert widths[0] < widths[1] == widths[2] == widths[5]  # six beside the slice
+    assert heights[1] < heights[2] < heights[3] < heights[4] == heights[5]  # 27 layers of many
 
 
 def test_panel_of_an_empty_map_and_a_strange_name(image, tmp_path):

@@ -72,12 +72,16 @@ class SaveSlices:
         folder: where to.
         classes: names of the T classes.
         cases: the slices; it keeps those that failed.
+        network: that answers; of an ensemble, the first.
     """
 
-    def __init__(self, folder: str | Path, classes: Sequence[str], cases: SliceStream) -> None:
+    def __init__(
+        self, folder: str | Path, classes: Sequence[str], cases: SliceStream, network: SliceClassifier
+    ) -> None:
         self.folder = Path(folder)
         self.classes = list(classes)
         self.cases = cases
+        self.network = network
         self.answers: list[SliceAnswer] = []
 
     def attach(self, engine: Engine) -> None:
@@ -106,6 +110,8 @@ class SaveSlices:
             for row in table.itertuples():
                 print(f"{row.id}: {in_words(row.pred, row.confidence, row.decision)}")
             print(f"{len(table)} predicted: {path}")
+            if not self.network.is_calibrated:
+                print("note: these weights were not evaluated yet: every slice is answered, and how sure is not fitted")
         for name, why in self.cases.failed.items():
             print(f"failed: {name}: {why}", file=sys.stderr)
         if self.cases.failed:
@@ -128,20 +134,7 @@ def in_words(best: str, confidence: float, decision: str) -> str:
 
 
 class SavePortableSlices(SaveSlices):
-    """The same from the portable pipeline, whose postprocessing gives ``probabilities``, T.
-
-    Args:
-        folder: where to.
-        classes: names of the T classes.
-        cases: the slices; it keeps those that failed.
-        network: asked for the decision.
-    """
-
-    def __init__(
-        self, folder: str | Path, classes: Sequence[str], cases: SliceStream, network: SliceClassifier
-    ) -> None:
-        super().__init__(folder, classes, cases)
-        self.network = network
+    """The same from the portable pipeline, whose postprocessing gives ``probabilities``, T."""
 
     def __call__(self, engine: Engine) -> None:
         samples, outputs = engine.state.batch, engine.state.output  # decollated

@@ -15,8 +15,9 @@ from brainmri_monai.report.figures.heat import PALE_ON_BLACK, blend, draw_scale,
 
 __all__ = ["plot_grad_cam"]
 
-MARGIN, GAP, TOP, NAMES, BELOW = 0.15, 0.08, 0.42, 0.4, 0.36  # inches
-SIDE, FEWEST = 1.7, 3  # inches of a picture; columns whose width the title needs
+MARGIN, GAP, TOP, NAMES, LINE, BELOW = 0.15, 0.08, 0.42, 0.4, 0.15, 0.36  # inches
+SIDE, FEWEST, ACROSS = 1.7, 4, 7  # inches of a picture; columns whose width the title needs; columns at most
+NAME = 26  # characters that fit above a picture
 
 
 def plot_grad_cam(
@@ -26,7 +27,7 @@ def plot_grad_cam(
     title: str,
     *,
     places: Mapping[str, Place] = MappingProxyType({}),
-    columns: int = 6,
+    most: int = 27,
 ) -> None:
     """Draw the slice, and for each layer the map in its own resolution and the map over the slice, as PNG.
 
@@ -36,32 +37,37 @@ def plot_grad_cam(
         path: the file to write.
         title: above the figure, such as the answer and its probability.
         places: name of a layer → where on the slice its cells lie; a map without is as large as the slice.
-        columns: layers that are drawn at most: the first, the last, and others evenly between.
+        most: layers that are drawn at most: the first, the last, and others evenly between.
     """
     names = list(maps)
-    chosen = [names[k] for k in np.unique(np.linspace(0, len(names) - 1, min(columns, len(names))).round().astype(int))]
+    chosen = [names[k] for k in np.unique(np.linspace(0, len(names) - 1, min(most, len(names))).round().astype(int))]
     high = SIDE * image.shape[0] / image.shape[1]
-    wide = 2 * MARGIN + max(len(chosen) + 1, FEWEST) * (SIDE + GAP) - GAP
-    total = TOP + NAMES + 2 * high + GAP + BELOW
+    above = NAMES + LINE * any(len(name) > NAME for name in chosen)
+    block = above + 2 * high + GAP
+    rows = -(-(len(chosen) + 1) // ACROSS)
+    wide = 2 * MARGIN + min(max(len(chosen) + 1, FEWEST), ACROSS) * (SIDE + GAP) - GAP
+    total = TOP + rows * block + BELOW
     figure = style.new_figure(wide, total)
     figure.set_facecolor("black")
 
     def write(x: float, y: float, text: str, **look: object) -> None:
         """Inches from the left and from the top."""
-        figure.text(x / wide, 1 - y / total, text, va="center", parse_math=False, **{"color": "white"} | look)
+        look = {"color": "white", "va": "center", "parse_math": False} | look
+        figure.text(x / wide, 1 - y / total, text, **look)
 
     write(MARGIN, 0.22, style.shorten(title, int(wide * 11)), fontsize=11, fontweight="bold")
-    show(figure, image, (MARGIN, TOP + NAMES, SIDE, high))
-    write(MARGIN + SIDE / 2, TOP + NAMES - 0.14, "slice", fontsize=9, ha="center")
+    show(figure, image, (MARGIN, TOP + above, SIDE, high))
+    write(MARGIN + SIDE / 2, TOP + above - 0.14, "slice", fontsize=9, ha="center")
     where = "above: each map in\nits own resolution\n\nbelow: the same\nover the slice"
-    write(MARGIN + SIDE / 2, TOP + NAMES + 1.5 * high + GAP, where, fontsize=8, ha="center", color=PALE_ON_BLACK)
+    write(MARGIN + SIDE / 2, TOP + above + 1.5 * high + GAP, where, fontsize=8, ha="center", color=PALE_ON_BLACK)
     for number, name in enumerate(chosen, start=1):
-        left, top = MARGIN + number * (SIDE + GAP), TOP + NAMES
+        row, column = divmod(number, ACROSS)
+        left, top = MARGIN + column * (SIDE + GAP), TOP + row * block + above
         show(figure, heat(maps[name]), (left, top, SIDE, high), smooth=False)
         show(figure, blend(image, maps[name], places.get(name)), (left, top + high + GAP, SIDE, high))
-        rows, across = maps[name].shape
-        write(left + SIDE / 2, top - 0.3, style.shorten(name, 26), fontsize=8.5, ha="center")
-        write(left + SIDE / 2, top - 0.12, f"{rows} × {across}", fontsize=8, ha="center", color=PALE_ON_BLACK)
+        size = " × ".join(map(str, maps[name].shape))
+        write(left + SIDE / 2, top - 0.2, _in_two_lines(name), fontsize=8.5, ha="center", va="bottom", linespacing=1.1)
+        write(left + SIDE / 2, top - 0.1, size, fontsize=8, ha="center", color=PALE_ON_BLACK)
         if not maps[name].any():
             write(left + SIDE / 2, top + high / 2, "nothing speaks\nfor the class", fontsize=8.5, ha="center")
     if len(chosen) < len(names):
@@ -69,3 +75,11 @@ def plot_grad_cam(
         write(MARGIN, total - 0.16, note, fontsize=8, color=PALE_ON_BLACK)
     draw_scale(figure, (wide - MARGIN - 1.72, total - 0.21, 1.4, 0.1), "speaks for the class: ")
     style.save(figure, path)
+
+
+def _in_two_lines(name: str) -> str:
+    """The name of a layer, broken after a dot where it is too long; its end tells the layers apart."""
+    if len(name) <= NAME:
+        return name
+    first = name.rfind(".", 0, NAME) + 1 or NAME
+    return f"{name[:first]}\n{name[first:] if len(name) - first <= NAME else '…' + name[1 - NAME :]}"
