@@ -6,11 +6,14 @@ import threading
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from brainmri_monai.data.stack import Doubts, ImageError, Stack, check_size, reason_of, stack_of_volume
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
 
 __all__ = ["BROKEN_LINK", "is_dicom", "read_dicom"]
 
@@ -21,6 +24,7 @@ _SUFFIXES = (".dcm", ".dicom", ".ima")
 _ONE_AT_A_TIME = (
     threading.Lock()
 )  # ITK loads its modules when they are first used, and two threads then meet half of one
+_PLANES = ("PlanePositionSequence", "PlaneOrientationSequence")
 _ONE_SERIES = "Leave one series of axial slices in the folder."
 
 
@@ -44,33 +48,47 @@ def read_dicom(path: Path) -> Stack:
     Raises:
         ImageError: when there is no series or more than one, or a file of it is broken.
     """
-    files, doubts = _series(path)
+    headers = _series(path)
+    slices = _slices(path, headers)
+    order, doubts = _in_order(path, slices) if len(slices) > 1 else ([0], ())
+    files = [str(file) for file in headers]
     try:
         with _ONE_AT_A_TIME:
             import itk
 
             itk.ProcessObject.SetGlobalWarningDisplay(False)  # what ITK would print, the doubts say
-            image = itk.imread([str(file) for file in files])
+            image = itk.imread(files[0] if len(files) == 1 else [files[k] for k in order])
             data = itk.array_from_image(image)  # Z Y X, and colours last
+            axes = itk.array_from_matrix(image.GetDirection()) * np.array(image.GetSpacing())
     except Exception as error:  # ITK's wrappers raise RuntimeError, TypeError and KeyError
         raise ImageError(path, f"the DICOM series cannot be read: {reason_of(error)}") from error
+    if len(files) == 1 and len(slices) > 1:  # ITK takes the frames of a file as they come
+        data = data[order]
+        axes[:, 2] = np.subtract(slices[order[-1]].position, slices[order[0]].position) / (len(slices) - 1)
     affine = np.eye(4)
-    affine[:3, :3] = itk.array_from_matrix(image.GetDirection()) * np.array(image.GetSpacing())
+    affine[:3, :3] = axes
     affine[:2] *= -1  # DICOM counts toward left and posterior, NIfTI toward right and anterior
     return replace(stack_of_volume(path, data.swapaxes(0, 2), affine, data.dtype), doubts=doubts)
 
 
-class _Header(NamedTuple):
-    """What the files of a series are sorted by; position and orientation are empty when the file does not tell them."""
+class _Slice(NamedTuple):
+    """Where a slice lies; position and orientation are empty when the file does not tell."""
 
-    series: str
-    description: str
+    name: str
     position: tuple[float, ...]
     orientation: tuple[float, ...]
 
 
-def _series(path: Path) -> tuple[list[Path], Doubts]:
-    """Find the files of the series, in the order of their places, and check that each is whole."""
+class _Header(NamedTuple):
+    """What a file says: which series it is of, and the slices in it, several when it has frames."""
+
+    series: str
+    description: str
+    slices: list[_Slice]
+
+
+def _series(path: Path) -> dict[Path, _Header]:
+    """Find the files of the one series, and check that each is whole."""
     candidates = [path] if path.is_file() else [file for file in sorted(path.iterdir()) if not file.is_dir()]
     missing = next((file for file in candidates if not file.exists()), None)
     if missing:
@@ -86,7 +104,16 @@ def _series(path: Path) -> tuple[list[Path], Doubts]:
         what = f"a folder holds one DICOM series, found {len(series)}: {'; '.join(described)}"
         raise ImageError(path, what.removesuffix(": "), _ONE_SERIES)
     (headers,) = series.values()
-    return (list(headers), ()) if len(headers) == 1 else _in_order(path, headers)
+    return headers
+
+
+def _slices(path: Path, headers: dict[Path, _Header]) -> list[_Slice]:
+    """The slices of all files, one each, or of one file with frames."""
+    slices = [one for header in headers.values() for one in header.slices]
+    if len(headers) > 1 and len(slices) > len(headers):
+        what = f"the series has {len(headers)} files, and several frames in one of them"
+        raise ImageError(path, what, "Leave one file with frames in the folder, or export a file a slice.")
+    return slices
 
 
 def _header(file: Path) -> _Header | None:
@@ -108,8 +135,7 @@ def _header(file: Path) -> _Header | None:
         return _Header(
             str(data.get("SeriesInstanceUID")),
             str(data.get("SeriesDescription", "no description")),
-            tuple(map(float, data.get("ImagePositionPatient") or ())),
-            tuple(map(float, data.get("ImageOrientationPatient") or ())),
+            _places(file, data),
         )
     except ImageError:
         raise
@@ -117,16 +143,33 @@ def _header(file: Path) -> _Header | None:
         raise ImageError(file, f"the DICOM file cannot be read: {reason_of(error)}") from error
 
 
-def _in_order(path: Path, headers: dict[Path, _Header]) -> tuple[list[Path], Doubts]:
-    """Sort the files of a series by their place along its normal."""
-    for file, header in headers.items():
-        if (len(header.position), len(header.orientation)) != (3, 6):
-            raise ImageError(path, f"{file.name!r} of the series does not tell where its slice lies", _ONE_SERIES)
-    orientations = np.array([header.orientation for header in headers.values()])
+def _places(file: Path, data: Dataset) -> list[_Slice]:
+    """Where each frame of a file lies: a group of its own tells it, or one of all frames, or the file itself."""
+    count = int(data.get("NumberOfFrames") or 1)
+    shared = list(data.get("SharedFunctionalGroupsSequence") or ())
+    own = list(data.get("PerFrameFunctionalGroupsSequence") or ())
+    places = []
+    for n in range(count):
+        groups = [*own[n : n + 1], *shared]
+        planes = [group[name][0] for group in groups for name in _PLANES if name in group]
+        told = [
+            next((tuple(map(float, plane[name].value)) for plane in (*planes, data) if plane.get(name)), ())
+            for name in ("ImagePositionPatient", "ImageOrientationPatient")
+        ]
+        places.append(_Slice(f"frame {n + 1} of {file.name}" if count > 1 else file.name, *told))
+    return places
+
+
+def _in_order(path: Path, slices: list[_Slice]) -> tuple[list[int], Doubts]:
+    """Indices of the slices of a series, sorted by their place along its normal."""
+    for name, position, orientation in slices:
+        if (len(position), len(orientation)) != (3, 6):
+            raise ImageError(path, f"{name!r} of the series does not tell where its slice lies", _ONE_SERIES)
+    orientations = np.array([one.orientation for one in slices])
     if np.ptp(orientations, axis=0).max() > 1e-3:
         raise ImageError(path, "the slices of the series are not parallel, as in a localizer", _ONE_SERIES)
     normal = np.cross(orientations[0, :3], orientations[0, 3:])
-    heights = np.array([header.position for header in headers.values()]) @ normal
+    heights = np.array([one.position for one in slices]) @ normal
     order = np.argsort(heights)
     gaps = np.diff(heights[order])
     if gaps.min() < 1e-3:
@@ -136,5 +179,4 @@ def _in_order(path: Path, headers: dict[Path, _Header]) -> tuple[list[Path], Dou
     if gaps.max() > 1.5 * np.median(gaps):
         what = f"the slices are {gaps.min():.3g} to {gaps.max():.3g} mm apart, as when some are missing"
         doubts = ((what, "Export the whole series again, unless it was taken like that."),)
-    files = list(headers)
-    return [files[k] for k in order], doubts
+    return order.tolist(), doubts

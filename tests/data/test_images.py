@@ -2,8 +2,11 @@ import gzip
 import itertools
 import pickle
 import re
+import shutil
 import struct
 import zlib
+from collections.abc import Sequence
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -355,6 +358,56 @@ def test_one_dicom_file_is_a_series_of_one_slice(tmp_path, volume, write_dicom):
     (file,) = write_dicom(tmp_path / "series", volume[..., :1], affine_of("LPS"))
     for image in (file, file.parent):
         np.testing.assert_array_equal(read_slices(image), [np.repeat(volume[:, :, 0].T[..., None], 3, axis=2)])
+
+
+def write_frames(file: Path, slices: list[Path], order: Sequence[int], placed: bool = True) -> Path:
+    """Write the slices of a series into one file with frames, as new scanners do (Enhanced MR)."""
+    import pydicom
+    from pydicom.dataset import Dataset
+    from pydicom.uid import EnhancedMRImageStorage
+
+    read = [pydicom.dcmread(slices[k]) for k in order]
+    data = pydicom.dcmread(slices[0])
+    data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID = EnhancedMRImageStorage
+    measures, turned, shared = Dataset(), Dataset(), Dataset()
+    measures.PixelSpacing, measures.SliceThickness = data.PixelSpacing, data.SliceThickness
+    turned.ImageOrientationPatient = data.ImageOrientationPatient
+    shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [measures], [turned]
+    frames = []
+    for one in read:
+        place, frame = Dataset(), Dataset()
+        place.ImagePositionPatient = one.ImagePositionPatient
+        frame.PlanePositionSequence = [place]
+        frames.append(frame)
+    for name in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness"):
+        delattr(data, name)
+    data.NumberOfFrames = len(read)
+    data.SharedFunctionalGroupsSequence = [shared]
+    data.PerFrameFunctionalGroupsSequence = frames if placed else []
+    data.PixelData = b"".join(one.PixelData for one in read)
+    file.parent.mkdir(parents=True)
+    data.save_as(file, enforce_file_format=True)
+    return file
+
+
+@pytest.mark.parametrize("axes", ["LPS", "LPI", "PIL"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_one_file_with_frames_is_read_as_the_series_of_its_slices(tmp_path, volume, write_dicom, axes, turned):
+    slices = write_dicom(tmp_path / "series", volume, affine_of(axes, 0.2))
+    order = list(range(len(slices)))[:: -1 if turned else 1]
+    frames = write_frames(tmp_path / "frames/a.dcm", slices, order)
+    one, many = read_stack(frames), read_stack(tmp_path / "series")
+    np.testing.assert_array_equal(one.slices, many.slices)
+    np.testing.assert_allclose(one.spacing, many.spacing, rtol=1e-5)
+    assert one.axes == many.axes
+
+
+def test_frames_that_do_not_tell_their_place_or_lie_in_two_files_are_refused(tmp_path, volume, write_dicom):
+    slices = write_dicom(tmp_path / "series", volume, affine_of("LPS"))
+    assert "does not tell where" in refusal(write_frames(tmp_path / "lost/a.dcm", slices, range(9), placed=False))
+    write_frames(tmp_path / "two/a.dcm", slices, range(9))
+    shutil.copyfile(slices[0], tmp_path / "two/b.dcm")
+    assert "several frames in one of them" in refusal(tmp_path / "two")
 
 
 def test_the_rescale_slope_is_applied(tmp_path, volume, write_dicom):
