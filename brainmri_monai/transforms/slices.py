@@ -43,11 +43,14 @@ def prepare_slices(image: str | Path | Sequence[str | Path], size: int) -> np.nd
     by_shape: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for n, picture in enumerate(slices):
         by_shape[picture.shape].append(n)
+    least = np.min([picture.min(axis=(0, 1)) for picture in slices], axis=0)  # C
+    # the filter before resizing takes 0 for what lies beyond the edge, so that 0 has to be the least
+    least = torch.from_numpy(least).float()[:, None, None, None]
     resize = Resize((size, size, -1), mode="trilinear", anti_aliasing=True)
     volume = torch.empty(slices[0].shape[2], size, size, len(slices))  # C H W N
     for members in by_shape.values():
         stack = np.stack([slices[n] for n in members], axis=-1)  # H W C n
-        volume[..., members] = resize(torch.from_numpy(stack).permute(2, 0, 1, 3).float()).as_tensor()
+        volume[..., members] = resize(torch.from_numpy(stack).permute(2, 0, 1, 3).float() - least).as_tensor()
     scale = ScaleIntensityRangePercentiles(0, UPPER_PERCENTILE, 0, 255, clip=True, channel_wise=True)
     return scale(volume).as_tensor().round().byte().permute(3, 1, 2, 0).contiguous().numpy()
 

@@ -169,6 +169,15 @@ def test_slices_of_one_size_are_the_same_among_others(write_stack):
         assert np.abs(slope * whole[..., c][inside] + offset - scaled[..., c][inside]).max() < 1
 
 
+@pytest.mark.parametrize("offset", [5000.0, -700.0])
+def test_what_is_added_to_all_values_changes_nothing(pipelines, tmp_path, offset):
+    image = nib.load(write_volume(tmp_path / "v.nii.gz", "LPS", np.float32))
+    nib.Nifti1Image(image.get_fdata(dtype=np.float32) + offset, image.affine).to_filename(tmp_path / "moved.nii.gz")
+    for pipeline in pipelines:
+        volume, moved = (pipeline({"image": str(tmp_path / name)})["image"] for name in ("v.nii.gz", "moved.nii.gz"))
+        torch.testing.assert_close(moved, volume, atol=1.01 / 255, rtol=0)  # one grey level, by rounding
+
+
 @pytest.mark.filterwarnings("ignore:Divide by zero")
 def test_a_black_patient_stays_black(tmp_path):
     Image.new("L", (30, 30)).save(tmp_path / "1.png")

@@ -34,7 +34,7 @@ __all__ = ["CaseStream", "reason", "slice_store", "tested_patients", "training_p
 
 def slice_store(folder: str | Path, size: int) -> ArrayStore:
     """The store of prepared slices of a size; the recipe's name changes when ``prepare_slices`` does."""
-    return ArrayStore(folder, recipe=f"slices 1, {size} px")
+    return ArrayStore(folder, recipe=f"slices 2, {size} px")
 
 
 def training_patients(
