@@ -344,6 +344,14 @@ def test_export_that_cannot_be_written_is_told(brainmri, trained_run, tmp_path):
     assert_told(brainmri("run", trained_run, "export", "--output_dir", tmp_path / "file"), str(tmp_path / "file"))
 
 
+def test_network_that_cannot_be_exported_is_told(brainmri, run, monkeypatch):
+    def refuse(*_, **__):
+        raise RuntimeError("\nUnknown builtin op: aten::odd.\nThe error is in a long trace")
+
+    monkeypatch.setattr(torch.jit, "script", refuse)
+    assert_told(brainmri("run", run, "export"), "cannot be exported: Unknown builtin op: aten::odd")
+
+
 def test_run_evaluated_with_another_network_is_told(brainmri, run, cohort):
     words = ["--config", "gated", "--dataset_dir", cohort, "--output_dir", run, "--image_size", 32]
     assert_told(brainmri("run", BUNDLE, "evaluate", *words), "holds another network", "head.pool")

@@ -15,6 +15,7 @@ from torch import nn
 from brainmri_monai.engines.launch import unwrapped
 from brainmri_monai.engines.run_folder import default_output_dir
 from brainmri_monai.engines.weights import load_network
+from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.files import replacing
 
 __all__ = ["export"]
@@ -68,7 +69,13 @@ def export(root: Path, output_dir: str | Path | None = None) -> Path:
                         f"note: it takes windows of {'×'.join(map(str, window))} voxels alone: infer with this roi_size"
                     )
     except Exception as error:
-        raise unwrapped(error, [config]) from error
+        told = unwrapped(error, [config])
+        if told is error and isinstance(error, RuntimeError):  # of the compiler
+            told = BrainMRIError(
+                f"the network of {config} cannot be exported: {_first_line(error)}\n"
+                "Write it in what TorchScript knows; --debug shows the whole trace."
+            )
+        raise told from error
     print(f"exported: {path}")
     return path
 
@@ -98,9 +105,13 @@ def _cannot_be_scripted(network: nn.Module) -> str | None:
     try:
         torch.jit.script(network.eval())
     except Exception as error:  # the compiler raises what it likes
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        return (lines[0] if lines else type(error).__name__).rstrip(":. ")[:100]
+        return _first_line(error)
     return None
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__).rstrip(":. ")[:100]
 
 
 def _takes_other_windows(path: Path, network: nn.Module, shape: list[int], step: int) -> bool:

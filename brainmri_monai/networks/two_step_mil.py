@@ -26,7 +26,7 @@ class TwoStepHead(nn.Module):
         super().__init__()
         self.num_grades = NUM_GRADES
         self.pool = pool
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(float(dropout))  # the compiler of scripts refuses 0
         self.type_classifier = nn.Linear(features, num_types)
         self.grade_classifier = nn.Linear(features, num_types * NUM_GRADES)
         # fitted on validation patients after the training: 1 leaves the logits as they are

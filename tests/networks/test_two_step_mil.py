@@ -63,6 +63,10 @@ def test_scripted_and_reloaded_answer_as_eager(pool):
     require_the_same_answers(make(pool=pool()), METHODS, sizes=(1, 3, 20), side=16)
 
 
+def test_dropout_may_be_a_whole_number():
+    torch.jit.script(make(dropout=0))
+
+
 @pytest.mark.parametrize("encoder", ENCODERS)
 def test_other_encoders_answer_alike_scripted_and_reloaded(encoder):
     require_the_same_answers(make(encoder=ENCODERS[encoder]()), ["forward"], sizes=(3,), side=32)
