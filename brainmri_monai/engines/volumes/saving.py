@@ -29,7 +29,7 @@ class SaveVolumes:
     """Write ``<case>/<case>_seg.nii.gz``, a picture of it, and, at the end, ``predictions.csv``.
 
     The label map lies on the grid of the input files, with their affine. Its values are those of the data set's
-    convention where that is known; else 1 NCR, 2 ED, 3 ET.
+    convention where that is known and has one for each region; else 1 NCR, 2 ED, 3 ET, 4 RC.
 
     Args:
         cases: the cases; what they know of finished ones is taken over, and those that failed are told.
@@ -48,6 +48,9 @@ class SaveVolumes:
         self.cases = cases
         self.regions = regions
         self.convention = cases.found.convention if label_values == "auto" else None
+        self.unknown = [name for name in regions if self.convention and name not in self.convention.regions]
+        if self.unknown:
+            self.convention = None
         cases.label_convention = self.convention.name if self.convention else "portable"
         self.draw = draw
         self.answers: dict[str, dict[str, Any]] = {}  # id → row of the table
@@ -124,6 +127,9 @@ class SaveVolumes:
     def _say_convention(self, asked: str) -> None:
         if self.convention:
             print(f"label values: those of {self.convention}")
+        elif self.unknown:
+            found = self.cases.found.convention
+            print(f"label values: 1 NCR, 2 ED, 3 ET, 4 RC, since {found} has none for {', '.join(self.unknown)}")
         else:
             doubts = [p.what for p in self.cases.found.problems if p.where == "."] if asked == "auto" else []
             why = f", since {doubts[0]}; name the convention with --convention" if doubts else ""
