@@ -116,14 +116,16 @@ def read_modalities(case: Case, file: Path, header: Nifti1Image) -> Iterator[tup
     """Read the modalities that a file of a case holds: name, and H W D, float32 or uint8.
 
     Raises:
-        ImageError: when it cannot be read to its end, or has NaN, infinite values, or nothing but one value.
+        ImageError: when it cannot be read to its end, or has NaN, infinite values, or one value alone beside 0.
     """
     voxels = read_voxels(file, header)
     check_finite(file, voxels)
     names = case.channels or [name for name, own in case.images.items() if own == file]
     for name, volume in zip(names, np.moveaxis(voxels.reshape(*header.shape[:3], -1), 3, 0), strict=True):
-        if (low := volume.min()) == volume.max():
-            what = f"the modality {name} is empty: every voxel is {low:g}"
+        brain = volume[volume != 0]
+        if not brain.size or brain.min() == brain.max():
+            voxels_of = "every voxel" if brain.size in (0, volume.size) else "every voxel that is not 0"
+            what = f"the modality {name} is empty: {voxels_of} is {brain[0] if brain.size else 0:g}"
             raise ImageError(file, what, "Export it again, or leave the case out.")
         yield name, volume
 

@@ -138,7 +138,9 @@ def _check(channels: Mapping[str, Tensor], case: Case) -> None:
         if not total.isfinite():
             raise BrainMRIError(f"NaN or infinite values in {name}.\nExport it again, or leave the case out.")
         if total == 0 and name in case.modalities:
-            raise BrainMRIError(f"the modality {name} is empty.\nExport it again, or leave the case out.")
+            raise BrainMRIError(
+                f"the modality {name} is empty, or has one value alone.\nExport it again, or leave the case out."
+            )
     for one, other in combinations(case.modalities, 2):
         if torch.equal(channels[one], channels[other]):
             raise BrainMRIError(f"{one} and {other} hold the same voxels.\nCopy the right file.")

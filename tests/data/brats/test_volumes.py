@@ -150,6 +150,12 @@ def test_an_empty_modality_is_refused(refusal, value):
     assert what == f"the modality t2 is empty: every voxel is {value}"
 
 
+def test_a_modality_of_one_value_in_the_brain_is_refused(refusal):
+    volume = np.full((12, 11, 10), 100, np.int16)
+    volume[:3] = 0
+    assert refusal(volume) == "the modality t2 is empty: every voxel that is not 0 is 100"
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_values_that_are_not_finite_are_refused(refusal, value):
     image = np.zeros((12, 11, 10), np.float32)
