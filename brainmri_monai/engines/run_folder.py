@@ -21,7 +21,7 @@ from torch import nn
 import brainmri_monai
 from brainmri_monai.data.datalist import Datalist
 from brainmri_monai.engines.config import differences, running_parser
-from brainmri_monai.engines.distributed import is_main_process, main_process_first
+from brainmri_monai.engines.distributed import is_main_process, main_process_first, processes
 from brainmri_monai.engines.options import require_device, require_values
 from brainmri_monai.engines.precision import choose_precision
 from brainmri_monai.engines.run_bundle import RunBundle
@@ -247,8 +247,16 @@ class RunFolder:
         if not is_main_process():
             return
         if self.is_finished:
-            print(f"this run is finished: {self.path} (more --epochs continue it, --fresh starts it over)")
+            early = self.record.get("stopped_early")
+            how = "it stopped early; " if early else "more --epochs continue it, "
+            print(f"this run is finished: {self.path} ({how}--fresh starts it over)")
             return
+        few = min(("training", "validation"), key=lambda part: len(datalist.parts[part]))
+        if len(datalist.parts[few]) < processes():
+            raise BrainMRIError(
+                f"{processes()} processes, and {len(datalist.parts[few])} for {few}: each process needs one.\n"
+                "Give fewer --processes (torchrun: --nproc_per_node), or more data."
+            )
         resuming = self.last.exists() and bool(self.record)
         split = _digest(datalist.parts)
         if resuming and self.record["digests"]["split"] != split:

@@ -78,7 +78,8 @@ def test_two_processes_test_each_patient_once(two, launch_evaluate, brainmri, tm
     by_one = launch_evaluate(run)
     table = pd.read_csv(run / "test_predictions.csv")
     attention = pd.read_csv(run / "attention.csv")
-    code, out, err = brainmri("run", run, "evaluate", "--mc_samples", 2, "--bootstrap", 20, "--processes", 2)
+    options = ["--mc_samples", 2, "--bootstrap", 20, "--device", "cpu"]
+    code, out, err = brainmri("run", run, "evaluate", "--processes", 2, *options)
     assert code == 0, err
     assert out.count("tested 3 patients") == 1
     pd.testing.assert_frame_equal(pd.read_csv(run / "test_predictions.csv"), table, atol=1e-5)

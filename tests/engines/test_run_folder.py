@@ -2,6 +2,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -200,3 +201,18 @@ def test_an_export_from_before_the_calibration_is_removed(make, tmp_path):
     run.save_calibrated(network)
     assert not export.exists()
     assert load_weights(run.best)["bias"].tolist() == [7.0, 7.0]
+
+
+def test_more_processes_than_patients_of_a_part_are_refused(make, tmp_path, monkeypatch):
+    monkeypatch.setattr("brainmri_monai.engines.run_folder.processes", lambda: 3)
+    datalist = SimpleNamespace(parts={"training": list("abcd"), "validation": list("ef"), "test": ["g"]})
+    with pytest.raises(BrainMRIError, match="3 processes, and 2 for validation"):
+        make(tmp_path / "run").begin(datalist)
+
+
+@pytest.mark.parametrize(("early", "said"), [(True, "it stopped early"), (False, "more --epochs continue it")])
+def test_finished_run_says_how_it_goes_on(make, finished, capsys, early, said):
+    record = json.loads((finished / "run.json").read_text()) | {"stopped_early": early}
+    (finished / "run.json").write_text(json.dumps(record))
+    make(finished, bundle_root=finished).begin(SimpleNamespace())
+    assert said in capsys.readouterr().out
