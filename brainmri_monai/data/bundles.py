@@ -31,7 +31,7 @@ PATH_SUFFIXES = ("_dir", "_file", "_root", "pretrained")
 PATHS = ("image",)
 FOUND_BY_THE_RUNNER = ("imports", "initialize", "finalize", "run")
 # weights are right for these alone
-TRAINED = ("image_size", "spacing", "dropout", "types", "classes", "regions", "modalities", "network_def")
+TRAINED = ("image_size", "spacing", "dropout", "types", "classes", "regions", "modalities", "unlearnt", "network_def")
 # workflow → options that name other weights than the bundle's own, which may have been trained with anything
 OTHER_WEIGHTS = {"inference": {"ckpt_dir"}, "evaluate": {"ckpt_dir", "output_dir"}}
 _NOTHING = object()

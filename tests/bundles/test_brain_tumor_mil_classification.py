@@ -460,7 +460,7 @@ def test_patient_without_grade_takes_part_in_type_alone(cohort, launch_training,
 
 
 @pytest.mark.usefixtures("no_report")
-def test_no_grade_at_all_is_no_obstacle(cohort, launch_training, launch_evaluate, tmp_path):
+def test_no_grade_at_all_is_no_obstacle(cohort, launch_training, launch_evaluate, brainmri, tmp_path):
     rows = [f"{folder.name},{folder.parent.name.partition('-g')[0]},,{folder}" for folder in cohort.glob("*/*")]
     manifest = tmp_path / "patients.csv"
     manifest.write_text("\n".join(["patient,type,grade,path", *rows]), encoding="utf-8")
@@ -469,6 +469,18 @@ def test_no_grade_at_all_is_no_obstacle(cohort, launch_training, launch_evaluate
     assert metrics["end2end_all_correct"]["value"] is None
     assert "no test patient has a known grade" in metrics["notes"]
     assert "no training patient has a grade: the grades that it answers mean nothing" in metrics["notes"]
+    for more in ([], ["--portable"]):
+        words = ["--dataset_dir", next(cohort.glob("*/*")), "--output_dir", tmp_path / "out", *more]
+        code, out, err = brainmri("run", tmp_path / "run", "inference", *words)
+        assert code == 0, err
+        assert "this network was never taught the grade" in out
+
+
+@pytest.mark.usefixtures("no_report")
+def test_a_task_without_weight_is_told(cohort, launch_training, tmp_path):
+    run = launch_training(cohort, tmp_path / "run", type_weight=0)
+    assert "--type_weight is 0: the types that it answers mean nothing" in read(run / "run.json")["notes"]
+    assert read(run / "configs/inference.json")["unlearnt"] == ["type"]
 
 
 # external test --------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,14 @@ class SavePredictions:
         folder: where to.
         types: names of the T types.
         cases: the cases; it keeps those that failed.
+        unlearnt: what the network was never taught, ``type`` or ``grade``.
     """
 
-    def __init__(self, folder: str | Path, types: list[str], cases: CaseStream) -> None:
+    def __init__(self, folder: str | Path, types: list[str], cases: CaseStream, unlearnt: Sequence[str] = ()) -> None:
         self.folder = Path(folder)
         self.types = types
         self.cases = cases
+        self.unlearnt = unlearnt
         self.ids: list[str] = []
         self.joint: list[NDArray] = []
 
@@ -58,7 +61,7 @@ class SavePredictions:
         if self.ids:
             table = to_table(self.ids, _unlabelled(np.stack(self.joint)), self.types, labelled=False)
             write_table(table, self.folder / "predictions.csv")
-        _conclude(self.folder, table, self.cases)
+        _conclude(self.folder, table, self.cases, self.unlearnt)
 
 
 class SaveExplained:
@@ -69,13 +72,22 @@ class SaveExplained:
         types: names of the T types.
         cases: the cases; it keeps those that failed.
         collect: attached to the evaluator.
+        unlearnt: as for :class:`SavePredictions`.
     """
 
-    def __init__(self, folder: str | Path, types: list[str], cases: CaseStream, collect: Collect) -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        types: list[str],
+        cases: CaseStream,
+        collect: Collect,
+        unlearnt: Sequence[str] = (),
+    ) -> None:
         self.folder = Path(folder)
         self.types = types
         self.cases = cases
         self.collect = collect
+        self.unlearnt = unlearnt
 
     def finish(self) -> None:
         """Write the files and say what failed.
@@ -97,7 +109,7 @@ class SaveExplained:
             weights = {name: rows.to_dict("records") for name, rows in slices}
             answers = [row | {"attention": weights[row["id"]]} for row in rows]
         write_json(self.folder / "predictions.json", {"predictions": answers, "failed": self.cases.failed})
-        _conclude(self.folder, table, self.cases)
+        _conclude(self.folder, table, self.cases, self.unlearnt)
 
 
 def _unlabelled(joint: NDArray) -> Answers:
@@ -111,11 +123,13 @@ def _remove_earlier(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _conclude(folder: Path, table: pd.DataFrame | None, cases: CaseStream) -> None:
+def _conclude(folder: Path, table: pd.DataFrame | None, cases: CaseStream, unlearnt: Sequence[str]) -> None:
     if table is not None:
         for row in table.itertuples():
             print(f"{row.id}: {row.pred} ({row.confidence:.2f}), grade {row.grade_pred}")
         print(f"{len(table)} predicted: {folder / 'predictions.csv'}")
+        for task in unlearnt:
+            print(f"note: this network was never taught the {task}: the {task}s that it answers mean nothing")
     for case, reason in cases.failed.items():
         print(f"failed: {case}: {reason}", file=sys.stderr)
     if cases.failed:

@@ -80,8 +80,13 @@ def training_patients(
         split = split_persons(find_persons(patients, _marks(patients, store), found.root), seed, folds, fold)
         types = sorted({e["type"] for e in entries})
         datalist = Datalist.build(found.root, found.layout, types, entries, split, how, problems)
-        if not any(e["grade"] for e in datalist.parts["training"]):
-            datalist.split["notes"].append("no training patient has a grade: the grades that it answers mean nothing")
+        graded = any(e["grade"] for e in datalist.parts["training"])
+        for task in ("type", "grade"):
+            weightless = run.parser.get(f"{task}_weight") == 0
+            if weightless or (task == "grade" and not graded):
+                why = f"--{task}_weight is 0" if weightless else "no training patient has a grade"
+                datalist.split["notes"].append(f"{why}: the {task}s that it answers mean nothing")
+                datalist.split.setdefault("unlearnt", []).append(task)
         datalist.save(path)
         _print(datalist, problems)
         return datalist
