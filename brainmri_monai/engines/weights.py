@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, TypeVar
@@ -11,12 +13,14 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
+from brainmri_monai.engines.config import running_parser
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.files import replacing
 
 __all__ = ["load_encoder", "load_network", "load_networks", "load_published", "load_weights", "save"]
 
 Network = TypeVar("Network", bound=nn.Module)
+ALIKE = ("types", "classes", "regions", "image_size", "spacing")  # options that make answers comparable
 
 
 def save(state: dict[str, Any], path: Any) -> None:
@@ -90,14 +94,36 @@ def load_network(network: Network, path: str | Path) -> Network:
 def load_networks(network: Network, paths: Sequence[str | Path]) -> list[Network]:
     """Load several state dicts into as many copies of a network, as for an ensemble.
 
+    Args:
+        network: stays as it is.
+        paths: of the weights, or of runs.
+
     Raises:
-        BrainMRIError: see :func:`load_network`; or when what is given is not a list of paths.
+        BrainMRIError: see :func:`load_network`; or when what is given is not a list of paths, or a run among them
+            answers for other classes or takes other images than the configuration that is running.
     """
     if isinstance(paths, str) or not all(isinstance(path, (str, Path)) for path in paths):
         raise BrainMRIError(
             f"expected a list of checkpoints, found {paths!r}.\nGive --ensemble \"['a/model.pt','b/model.pt']\"."
         )
-    return [load_network(copy.deepcopy(network), path) for path in paths]
+    files = [Path(path) / "models/model.pt" if Path(path).is_dir() else Path(path) for path in paths]
+    for file in files:
+        _require_alike(file)
+    return [load_network(copy.deepcopy(network), file) for file in files]
+
+
+def _require_alike(weights: Path) -> None:
+    """Compare what weights were trained for with the running configuration, where both are known."""
+    config = weights.parent.parent / "configs/inference.json"
+    with suppress(RuntimeError):  # outside of a configuration nothing is known
+        ours = running_parser().get()
+        theirs = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
+        for name in (name for name in ALIKE if name in ours and name in theirs):
+            if ours[name] != theirs[name]:
+                raise BrainMRIError(
+                    f"{weights} has {name} {theirs[name]}, and the others {ours[name]}.\n"
+                    "Give weights of runs with the same options."
+                )
 
 
 def load_encoder(network: Network, pretrained: str | Path) -> Network:

@@ -1,12 +1,14 @@
+import json
 import os
 import pickle
 import resource
 
 import pytest
 import torch
+from monai.bundle import ConfigParser
 
 from brainmri_monai.engines import load_encoder, load_network, load_weights
-from brainmri_monai.engines.weights import save
+from brainmri_monai.engines.weights import load_networks, save
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.networks import AttentionPool, MeanPool, SmallCNN, TwoStepMIL
 
@@ -181,3 +183,16 @@ def test_a_full_disk_is_told_and_the_last_weights_stay(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert [path.name for path in tmp_path.iterdir()] == ["model.pt"]
     assert len(load_weights(tmp_path / "model.pt")["weight"]) == 10
+
+
+def test_members_of_an_ensemble_answer_for_the_same(tmp_path, monkeypatch):
+    save(network().state_dict(), tmp_path / "models/model.pt")
+    (tmp_path / "configs").mkdir()
+    monkeypatch.setattr("brainmri_monai.engines.weights.running_parser", lambda: ConfigParser({"types": ["a", "b"]}))
+    for types in (["a", "b"], ["b", "a"]):
+        (tmp_path / "configs/inference.json").write_text(json.dumps({"types": types}))
+        if types == ["a", "b"]:
+            assert len(load_networks(network(), [tmp_path, tmp_path / "models/model.pt"])) == 2
+        else:
+            with pytest.raises(BrainMRIError, match="has types"):
+                load_networks(network(), [tmp_path])
