@@ -206,6 +206,8 @@ class RunFolder:
                 has the weights of another run, which may have been trained on what is the test here.
         """
         self._require_own_weights()
+        if self.record and not self.record["finished"] and is_main_process():
+            print("note: the training of this run is not finished; its best weights so far are tested")
         trained = self.record.get("options", {})
         for name in ("image_size", "spacing", "precision"):
             now = self.parser.get(name)

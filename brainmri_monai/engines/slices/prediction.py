@@ -49,7 +49,7 @@ class SlicePrediction:
 
     Args:
         networks: an ensemble, whose probabilities are averaged; what most of its members find foreign is no brain MRI,
-            and what is below the mean of their least confidences is uncertain.
+            and what is below the median of their least confidences is uncertain (a member that may never answer has 2).
         inferer: decides the precision of the body.
     """
 
@@ -68,7 +68,7 @@ class SlicePrediction:
                 distances.append(network.detector(statistics))
                 foreign.append(network.detector.foreign(distances[-1]))
             mean = torch.stack(log_p).double().logsumexp(dim=0) - math.log(len(log_p))  # B T
-            least = torch.stack([network.minimum_confidence for network in self.networks]).mean()
+            least = torch.stack([network.minimum_confidence for network in self.networks]).quantile(0.5)
             unsure = mean.exp().amax(dim=1) < least
             is_foreign = torch.stack(foreign).double().mean(dim=0) > 0.5
             decisions = torch.where(is_foreign, 2, unsure.long())
