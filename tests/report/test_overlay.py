@@ -52,6 +52,15 @@ def test_outlines_lie_in_front_and_at_the_right_of_the_patient(image, label, tmp
             assert inside[:, 1].max() < half + 0.28  # the patient's right is left
 
 
+def test_a_missing_modality_has_no_outlines(image, label, tmp_path):
+    image[:2] = 0  # T1 after contrast, and T1
+    plot_overlay(image, LPS, label, LPS, tmp_path / "overlay.png", "case: WT 0.4 ml")
+    at = colour_at(matplotlib.image.imread(tmp_path / "overlay.png"), OUTLINES["whole tumour"][1])
+    at = at[at[:, 0] < 0.9]
+    assert len(at) > 20
+    assert at[:, 1].max() < 0.5
+
+
 def test_a_cavity_is_outlined_and_named_where_there_is_one(image, label, tmp_path):
     _, colour = OUTLINES["resection cavity"]
     for there in (True, False):

@@ -48,6 +48,18 @@ def test_outlines_are_drawn_where_there_is_something(tmp_path, true, found):
     assert path.stat().st_size > 10_000
 
 
+def test_another_modality_is_shown_for_a_missing_one(tmp_path):
+    images = brain() | {"flair": np.zeros((20, 24, 18))}
+    names = ("WT", "TC", "ET")
+    truth = masks(LESION)
+    plot_case_slices(images, truth, truth, (1.0, 1.0, 2.0), tmp_path / "lost.png", "a case")
+    plot_case_slices(brain(), truth, truth, (1.0, 1.0, 2.0), tmp_path / "whole.png", "a case")
+    lost, whole = (np.asarray(Image.open(tmp_path / name).convert("L")) for name in ("lost.png", "whole.png"))
+    assert lost.shape == whole.shape
+    first = slice(len(lost) // 8, len(lost) // len(names))  # the row of WT
+    assert abs(lost[first].mean() - whole[first].mean()) < 0.2 * whole[first].mean()
+
+
 def test_slices_go_through_the_largest_lesion():
     small = (slice(15, 17), slice(18, 20), slice(12, 14))
     assert all(6 <= one < 10 for one in _largest_lesion(masks(LESION, small), masks(small), brain())[:1])

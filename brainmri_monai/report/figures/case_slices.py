@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SHOWN", "plot_case_slices"]
 
-SHOWN = {"WT": "flair", "TC": "t1c", "ET": "t1c", "RC": "t1c"}
+SHOWN = {"WT": "flair", "TC": "t1c", "ET": "t1c", "RC": "t1c", "GTV": "t1c"}
 """Region → the modality in which it is seen best."""
 
 NAMES = {"flair": "FLAIR", "t1c": "T1 after contrast"}
@@ -43,7 +43,8 @@ def plot_case_slices(
     """Draw a row for each region, and in it an axial, a coronal and a sagittal slice, as PNG.
 
     Args:
-        images: modality → H W D in LPS, 0 around the brain; those of ``SHOWN``.
+        images: modality → H W D in LPS, 0 around the brain; those of ``SHOWN``; for one that is 0,
+            which is missing, another is shown.
         truth, prediction: region → H W D, boolean.
         spacing: mm along the axes.
         path: the file to write.
@@ -51,6 +52,8 @@ def plot_case_slices(
     """
     from matplotlib.lines import Line2D
 
+    there = [name for name, image in images.items() if image.any()]
+    shown = {region: SHOWN[region] if SHOWN[region] in there or not there else there[0] for region in truth}
     place = _largest_lesion(truth, prediction, images)
     box = _with_margin(
         foreground_box(*(image != 0 for image in images.values())), spacing, next(iter(truth.values())).shape
@@ -78,12 +81,12 @@ def plot_case_slices(
             used = scale * height
             bottom = total - TOP - row * number - (row + 2 * GAP + used) / 2
             axes = figure.add_axes((left / WIDTH, bottom / total, inches / WIDTH, used / total))
-            image = images[SHOWN[region]]
+            image = images[shown[region]]
             masks = (truth[region], prediction[region])
             _draw(axes, direction, [_cut(volume, direction, place, box) for volume in (image, *masks)], spacing)
         left += inches + GAP
     for number, region in enumerate(truth):
-        write(0.1, TOP + row * number + 0.12, f"{region} on {NAMES[SHOWN[region]]}", fontsize=9, fontweight="bold")
+        write(0.1, TOP + row * number + 0.12, f"{region} on {NAMES[shown[region]]}", fontsize=9, fontweight="bold")
     handles = [Line2D([], [], color=TRUTH, linewidth=2.6), Line2D([], [], color=PREDICTION, linewidth=1.4)]
     figure.legend(
         handles, ["truth", "prediction"], loc="center left", ncols=2, frameon=False, fontsize=9, labelcolor="white",

@@ -37,7 +37,7 @@ def plot_overlay(
 
     Args:
         image: 4 h w d, in the order of ``MODALITIES``, in LPS, 0 around the brain; top is anterior, left is the
-            patient's right.
+            patient's right. A modality that is missing is 0.
         image_affine: 4 x 4, of the image.
         label: H W D, 1 NCR, 2 ED, 3 ET, 4 RC, on any grid.
         label_affine: 4 x 4, of the label map.
@@ -63,9 +63,11 @@ def plot_overlay(
 
     write(0.015, 0.2, style.shorten(title, 90), fontsize=11, fontweight="bold")
     for number, (name, modality) in enumerate(SHOWN.items()):
-        axes = figure.add_axes((number / 2, BELOW / total, 0.5, rows / total))
-        _draw_slice(axes, image[MODALITIES.index(modality)][..., depth][box], outline[box], millimetres)
-        write(number / 2 + 0.25, 0.6, name, fontsize=9, ha="center", color=PALE)
+        volume = image[MODALITIES.index(modality)]
+        write(number / 2 + 0.25, 0.6, name if volume.any() else f"{name}: missing", fontsize=9, ha="center", color=PALE)
+        if volume.any():
+            axes = figure.add_axes((number / 2, BELOW / total, 0.5, rows / total))
+            _draw_slice(axes, volume[..., depth][box], outline[box], millimetres)
     found = {name: colour for name, (values, colour) in OUTLINES.items() if np.isin(label, values).any()}
     handles = [Line2D([], [], color=colour, linewidth=2) for colour in found.values()]
     figure.legend(
@@ -101,7 +103,7 @@ def _most_tumour(label: NDArray, across: NDArray, image: NDArray) -> int:
     if len(voxels):
         slices = np.rint(voxels @ across[2, :3] + across[2, 3]).astype(int)
         return int(np.bincount(slices.clip(0, depth - 1), minlength=depth).argmax())
-    return int((image[MODALITIES.index("flair")] != 0).sum(axis=(0, 1)).argmax())
+    return int((image != 0).any(axis=0).sum(axis=(0, 1)).argmax())
 
 
 def _slice_of(label: NDArray, back: NDArray, shape: tuple[int, ...], depth: int) -> NDArray:
