@@ -40,7 +40,7 @@ __all__ = [
     "volume_preprocessing",
 ]
 
-REGIONS = {"TC": (1, 3), "WT": (1, 2, 3), "ET": (3,), "RC": (4,)}
+REGIONS = {"TC": (1, 3), "WT": (1, 2, 3), "ET": (3,), "RC": (4,), "GTV": (1,)}
 """Region → its values in the portable label map (see ``data.brats.labels.PORTABLE``)."""
 
 

@@ -175,6 +175,8 @@ def test_another_data_set_is_an_external_test_and_a_broken_case_is_skipped(copy,
     (lost,) = write_volumes(other, seed=6, first=54, cases=[("HGG", "CBICA")]).glob("*/*_054_1/*_t2.nii.gz")
     lost.unlink()
     lost.symlink_to(tmp_path / "gone")
+    (unlabelled,) = write_volumes(other, seed=7, first=55, cases=[("HGG", "CBICA")]).glob("*/*_055_1/*_seg.nii.gz")
+    unlabelled.unlink()
     before = (copy / "models/model.pt").read_bytes()
     capfd.readouterr()
     with pytest.raises(SystemExit, match="1"):
@@ -188,6 +190,7 @@ def test_another_data_set_is_an_external_test_and_a_broken_case_is_skipped(copy,
     assert list(metrics["failed"]) == ["Brats18_CBICA_053_1"]
     assert "failed: Brats18_CBICA_053_1" in err
     assert "left out: Brats18_CBICA_054_1" in out
+    assert "left out: Brats18_CBICA_055_1: it has no label map" in out
     assert "1 of 3 cases have no ET" in out
     row = table_of(folder).loc["Brats18_CBICA_051_1"]
     assert row["dice_et"] == float(row["volume_ml_et"] == 0)

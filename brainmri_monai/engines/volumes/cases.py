@@ -108,9 +108,22 @@ def training_cases(
             sizes = ", ".join(f"{part} {len(some)}" for part, some in datalist.parts.items())
             print(f"data: {found.root}, {len(entries)} cases of {len({c.patient for c in cases})} patients: {sizes}")
             print(f"labels: {found.convention}")
+            _tell_unlabelled(found, regions)
             for note in split.notes:
                 print(f"note: {note}")
         return datalist
+
+
+def _tell_unlabelled(found: CaseSet, regions: list[str]) -> None:
+    without = [case.id for case in found.cases if not case.label]
+    if without:
+        print(f"left out, without a label map: {len(without)} of {len(found.cases)} cases, such as {without[0]}")
+    never = [name for name in regions if name not in found.convention.regions]
+    if never:
+        print(
+            f"note: these labels have none for {', '.join(never)}, which is learnt to be nowhere; "
+            f"the set has {', '.join(found.convention.regions)}, see --regions"
+        )
 
 
 def prepare(found: CaseSet, cases: list[Case], store: ArrayStore, spacing: float) -> tuple[list[Case], list[Problem]]:

@@ -72,6 +72,8 @@ class SaveVolumes:
         """
         case, results = self.cases.cases[answer.id], self.cases.results
         results.clear(case)
+        for suffix in (ENTROPY, PICTURE):  # of an earlier answer, if they are not written again
+            results.path(case, suffix).unlink(missing_ok=True)
         label = from_portable(answer.label, self.convention) if self.convention else answer.label
         write_like(case, label, results.path(case, SEGMENTATION))
         files = [SEGMENTATION]

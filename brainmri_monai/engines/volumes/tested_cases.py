@@ -60,6 +60,11 @@ def tested_cases(run: RunFolder, dataset_dir: str | Path, convention: str | None
         entries = [entry for entry in looked if isinstance(entry, dict)]
         problems = [problem for problem in found.problems if problem.severity == "error"]
         problems += [problem for problem in looked if isinstance(problem, Problem)]
+        problems += [
+            Problem("error", case.id, "it has no label map", "Add it, or leave the case out.", case.patient)
+            for case in found.cases
+            if not case.label
+        ]
         external = datalist.external(found.root, found.convention.name, entries, problems)
         if is_main_process():
             print(f"external test: {found.root}, {len(entries)} cases; labels: {found.convention}")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from brainmri_monai.data.brats.conventions import CONVENTIONS, find_convention
-from brainmri_monai.data.brats.labels import from_portable, from_regions, to_portable, to_regions
+from brainmri_monai.data.brats.labels import from_portable, from_regions, paint, to_portable, to_regions
 from brainmri_monai.errors import BrainMRIError
 
 
@@ -60,6 +60,12 @@ def test_to_portable_and_back_is_the_same_label_map(name):
 def test_a_cavity_is_background_where_the_convention_has_none():
     assert from_portable(line(0, 4), find_convention("brats2020")).tolist() == line(0, 0).tolist()
     assert from_portable(line(0, 4), find_convention("brats2024-gli")).tolist() == line(0, 4).tolist()
+
+
+def test_the_gross_tumour_volume_is_painted():
+    region = line(1, 0)[None].astype(bool)
+    assert paint(region, ["GTV"], find_convention("men-rt")).tolist() == line(1, 0).tolist()
+    assert paint(region, ["GTV"]).tolist() == line(1, 0).tolist()
 
 
 @pytest.mark.parametrize("change", [to_regions, to_portable])
