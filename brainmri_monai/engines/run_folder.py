@@ -145,6 +145,13 @@ class RunFolder:
         return bool(done) and (self.record.get("stopped_early", False) or self.record["epochs"] >= self.epochs)
 
     @property
+    def doubts(self) -> list[str]:
+        """What a reader of an external test has to know of the weights."""
+        if (self.path / "metrics_test.json").exists():
+            return []
+        return ["these weights are not calibrated: evaluate the run on its own test first, without --dataset_dir"]
+
+    @property
     def made_of(self) -> dict[str, str]:
         """Digests of the data and the split that the weights are made of."""
         return {name: self.record.get("digests", {}).get(name, "") for name in ("data", "split")}
@@ -263,6 +270,8 @@ class RunFolder:
         split = _digest(datalist.parts)
         if resuming and self.record["digests"]["split"] != split:
             raise self._other_run("a run with another split: its datalist.json was changed since")
+        if (self.path / "metrics_test.json").exists():
+            print("removed: the test and the export of the weights so far; evaluate again after the training")
         if self.record:
             self._remove(MADE_BY_WEIGHTS)
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")

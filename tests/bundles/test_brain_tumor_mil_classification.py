@@ -486,7 +486,7 @@ def test_a_task_without_weight_is_told(cohort, launch_training, tmp_path):
 # external test --------------------------------------------------------------------------------------------------------
 
 
-def test_external_test_stands_apart(evaluated_run, write_cohort, launch_evaluate, tmp_path):
+def test_external_test_stands_apart(evaluated_run, write_cohort, launch_evaluate, brainmri, tmp_path):
     run = shutil.copytree(evaluated_run, tmp_path / "run")
     other = write_cohort(tmp_path / "other site", {"astrocytoma-g2": 2, "meningioma-g1": 2}, seed=9, prefix="X")
     before = {name: (run / name).read_bytes() for name in ("metrics_test.json", "datalist.json", "models/model.pt")}
@@ -497,9 +497,13 @@ def test_external_test_stands_apart(evaluated_run, write_cohort, launch_evaluate
     (external,) = (run / "external").iterdir()
     metrics = read(external / "metrics_test.json")
     assert metrics["external"]
+    assert not any("not calibrated" in note for note in metrics["notes"])
     assert metrics["patients"] == 4
     assert metrics["tasks"]["type"]["absent"] == ["oligodendroglioma"]
     assert sorted(read_table(external / "test_predictions.csv")["id"]) == ["X01", "X02", "X03", "X04"]
+    (run / "metrics_test.json").unlink()  # as after more epochs
+    words = ["--dataset_dir", other, "--mc_samples", 2, "--bootstrap", 20]
+    assert "note: these weights are not calibrated" in brainmri("run", run, "evaluate", *words)[1]
     assert [entry["where"] for entry in read(external / "datalist.json")["excluded"]] == [
         broken.relative_to(other).as_posix()
     ]

@@ -122,6 +122,7 @@ def tested_patients(run: RunFolder, dataset_dir: str | Path, store: ArrayStore, 
             "Bring them back, or give another labelled data set with --dataset_dir as an external test."
         )
     external = datalist.external(found.root, found.layout, entries, problems)
+    external.split["notes"] += run.doubts
     unknown = sorted({e["type"] for e in entries} - set(datalist.types))
     if unknown:
         raise BrainMRIError(

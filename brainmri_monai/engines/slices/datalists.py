@@ -133,6 +133,7 @@ def tested_slices(run: RunFolder, dataset_dir: str | Path, store: ArrayStore, si
         )
     left_out = [problem for problem in read.problems if problem.severity == "error"]
     external = datalist.external(found.root, "slices", entries, left_out)
+    external.split["notes"] += run.doubts
     unknown = sorted({entry["label"] for entry in entries} - set(datalist.types))
     if unknown:
         raise BrainMRIError(

@@ -66,6 +66,7 @@ def tested_cases(run: RunFolder, dataset_dir: str | Path, convention: str | None
             if not case.label
         ]
         external = datalist.external(found.root, found.convention.name, entries, problems)
+        external.split["notes"] += run.doubts
         if is_main_process():
             print(f"external test: {found.root}, {len(entries)} cases; labels: {found.convention}")
             for problem in problems:
