@@ -152,7 +152,8 @@ class Datalist:
     @property
     def told(self) -> dict[str, Any]:
         """What an inference by a network of this run has to know of the data: option → value."""
-        return {self.option: self.types} | {key: self.split[key] for key in ("unlearnt",) if key in self.split}
+        unlearnt = {"unlearnt": self.split["unlearnt"]} if "unlearnt" in self.split else {}
+        return {self.option: self.types} | unlearnt
 
     def describe(self, card: dict[str, Any], options: Mapping[str, Any]) -> None:
         """Put what the network of this run takes and gives into a bundle's metadata."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, TypeVar
@@ -115,15 +114,17 @@ def load_networks(network: Network, paths: Sequence[str | Path]) -> list[Network
 def _require_alike(weights: Path) -> None:
     """Compare what weights were trained for with the running configuration, where both are known."""
     config = weights.parent.parent / "configs/inference.json"
-    with suppress(RuntimeError):  # outside of a configuration nothing is known
+    try:
         ours = running_parser().get()
-        theirs = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
-        for name in (name for name in ALIKE if name in ours and name in theirs):
-            if ours[name] != theirs[name]:
-                raise BrainMRIError(
-                    f"{weights} has {name} {theirs[name]}, and the others {ours[name]}.\n"
-                    "Give weights of runs with the same options."
-                )
+    except RuntimeError:  # outside of a configuration nothing is known
+        return
+    theirs = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
+    for name in (name for name in ALIKE if name in ours and name in theirs):
+        if ours[name] != theirs[name]:
+            raise BrainMRIError(
+                f"{weights} has {name} {theirs[name]}, and the others {ours[name]}.\n"
+                "Give weights of runs with the same options."
+            )
 
 
 def load_encoder(network: Network, pretrained: str | Path) -> Network:

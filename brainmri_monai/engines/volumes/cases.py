@@ -108,13 +108,13 @@ def training_cases(
             sizes = ", ".join(f"{part} {len(some)}" for part, some in datalist.parts.items())
             print(f"data: {found.root}, {len(entries)} cases of {len({c.patient for c in cases})} patients: {sizes}")
             print(f"labels: {found.convention}")
-            _tell_unlabelled(found, regions)
+            _tell_what_labels_lack(found, regions)
             for note in split.notes:
                 print(f"note: {note}")
         return datalist
 
 
-def _tell_unlabelled(found: CaseSet, regions: list[str]) -> None:
+def _tell_what_labels_lack(found: CaseSet, regions: list[str]) -> None:
     without = [case.id for case in found.cases if not case.label]
     if without:
         print(f"left out, without a label map: {len(without)} of {len(found.cases)} cases, such as {without[0]}")
