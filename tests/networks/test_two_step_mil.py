@@ -64,7 +64,7 @@ def test_scripted_and_reloaded_answer_as_eager(pool):
 
 
 def test_dropout_may_be_a_whole_number():
-    torch.jit.script(make(dropout=0))
+    assert torch.jit.script(make(dropout=0))(volumes(2, 3)).shape == (2, 3, 4)
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
