@@ -10,6 +10,7 @@ from monai.inferers import Inferer, SimpleInferer
 from torch import Tensor
 
 from brainmri_monai.data.options import WORDS
+from brainmri_monai.engines.memory import keep_memory
 from brainmri_monai.errors import BrainMRIError
 
 __all__ = ["PRECISIONS", "PrecisionInferer", "choose_precision"]
@@ -54,6 +55,7 @@ class PrecisionInferer(Inferer):
 
     def __init__(self, precision: str = "auto", inferer: Inferer | None = None) -> None:
         super().__init__()
+        keep_memory()
         self.precision = precision
         self.inferer = inferer or SimpleInferer()
 

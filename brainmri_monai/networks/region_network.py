@@ -27,13 +27,13 @@ class RegionNetwork(nn.Module):
 
     def __init__(self, body: nn.Module, num_regions: int = 3) -> None:
         super().__init__()
-        self.body = body
+        self.body = body.to(memory_format=torch.channels_last_3d)
         # fitted on validation cases after the training; these values change nothing
         self.register_buffer("temperature", torch.ones(num_regions))
         self.register_buffer("minimum_ml", torch.zeros(num_regions))  # components of a region below it are noise
 
     def forward(self, image: Tensor) -> Tensor:
-        logits = self.body(image)
+        logits = self.body(image.contiguous(memory_format=torch.channels_last_3d))
         if self.training:
             return logits
         return logits / self.temperature.view(1, -1, 1, 1, 1)

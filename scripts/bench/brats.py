@@ -18,7 +18,7 @@ from statistics import median
 
 import numpy as np
 import torch
-from measure import alternate, report, report_score, timed, trainer_steps, workflow
+from measure import alternate, elsewhere, report, report_score, timed, trainer_steps, workflow
 from monai.data import DataLoader, Dataset
 from monai.inferers import SlidingWindowInferer
 from monai.losses import DiceLoss
@@ -245,12 +245,12 @@ def main() -> int:
         loader = made.parser.get_parsed_content("train#dataloader")
         ready = [batch for _, batch in zip(range(steps), loader, strict=False)]
         steps = len(ready)
-        reference = ZooTraining(training)
+        reference = elsewhere(ZooTraining, training)
         ours, in_memory, zoo = alternate(
             rounds,
             trainer_steps(made, loader, steps),
             trainer_steps(made, ready, steps),
-            lambda: reference.steps(steps),
+            lambda: reference(steps),
         )
         results.append(report("training against tensors in memory", ours, in_memory, 1.1, "s", most=False))
         results.append(report("training against the zoo's", ours, zoo, 4, "s", most=True))

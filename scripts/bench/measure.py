@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from monai.bundle import ConfigWorkflow
 
 from brainmri_monai.data.bundles import config_files
 
-__all__ = ["alternate", "report", "report_score", "timed", "trainer_steps", "workflow"]
+__all__ = ["alternate", "elsewhere", "report", "report_score", "timed", "trainer_steps", "workflow"]
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -50,6 +53,21 @@ def trainer_steps(made: ConfigWorkflow, loader: object, count: int) -> Callable[
             trainer._iteration(trainer, next(batches))
 
     return steps
+
+
+def elsewhere(make: Callable[..., Any], *arguments: object) -> Callable[[int], None]:
+    """The method ``steps`` of what ``make`` makes, in a process of its own, which our settings do not reach."""
+    pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _make, (make, *arguments))
+    return lambda count: pool.submit(_steps, count).result()
+
+
+def _make(make: Callable[..., Any], *arguments: object) -> None:
+    global _made
+    _made = make(*arguments)
+
+
+def _steps(count: int) -> None:
+    _made.steps(count)
 
 
 def report(name: str, ours: float, reference: float, target: float, unit: str, *, most: bool) -> bool:

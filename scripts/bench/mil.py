@@ -19,7 +19,7 @@ from statistics import median
 
 import numpy as np
 import torch
-from measure import alternate, report, timed, trainer_steps, workflow
+from measure import alternate, elsewhere, report, timed, trainer_steps, workflow
 from PIL import Image
 from torch import nn
 
@@ -63,7 +63,11 @@ class PlainLoop:
         slices = [Image.open(file).convert("RGB").resize((SIZE, SIZE), Image.Resampling.BILINEAR) for file in chosen]
         return torch.stack([torch.from_numpy(np.asarray(s)).permute(2, 0, 1).float() / 255 for s in slices])
 
-    def step(self, batch: list[dict]) -> int:
+    def steps(self, count: int) -> None:
+        for n in range(count):
+            self.step([self.samples[(BATCH * n + k) % len(self.samples)] for k in range(BATCH)])
+
+    def step(self, batch: list[dict]) -> None:
         bags = torch.stack([self.bag(sample) for sample in batch])
         labels = torch.tensor([sample["label"] for sample in batch])
         types, grades = self.network(bags)
@@ -72,7 +76,6 @@ class PlainLoop:
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
-        return bags.shape[0] * bags.shape[1]
 
 
 def main() -> int:
@@ -91,14 +94,9 @@ def main() -> int:
         samples = datalist.samples("training")
         loader = made.parser.get_parsed_content("train#dataloader")
         ready = [batch for _, batch in zip(range(steps), loader, strict=False)]
-        plain = PlainLoop([s for s in samples if s["label"][1] >= 0], len(datalist.types))
-
-        def plain_steps() -> None:
-            for n in range(steps):
-                plain.step([plain.samples[(BATCH * n + k) % len(plain.samples)] for k in range(BATCH)])
-
+        plain = elsewhere(PlainLoop, [s for s in samples if s["label"][1] >= 0], len(datalist.types))
         ours, in_memory, reference = alternate(
-            rounds, trainer_steps(made, loader, steps), trainer_steps(made, ready, steps), plain_steps
+            rounds, trainer_steps(made, loader, steps), trainer_steps(made, ready, steps), lambda: plain(steps)
         )
         results.append(report("training against a plain loop", ours, reference, 3.5, "s", most=True))
         results.append(report("training against tensors in memory", ours, in_memory, 1.15, "s", most=False))

@@ -18,7 +18,7 @@ from statistics import median
 
 import numpy as np
 import torch
-from measure import alternate, report, timed, trainer_steps, workflow
+from measure import alternate, elsewhere, report, timed, trainer_steps, workflow
 from monai.transforms import Compose, RandAdjustContrast, RandAffine, RandFlip, RandShiftIntensity
 from PIL import Image
 from torch import nn
@@ -48,6 +48,10 @@ class PlainLoop:
         pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 255
         return (pixels * self.random.uniform(0.9, 1.1)).clamp(0, 1)
 
+    def steps(self, count: int) -> None:
+        for n in range(count):
+            self.step([self.samples[(BATCH * n + k) % len(self.samples)] for k in range(BATCH)])
+
     def step(self, batch: list[dict]) -> None:
         slices = torch.stack([self.slice(sample) for sample in batch])
         loss = nn.functional.cross_entropy(self.network(slices), torch.tensor([sample["label"] for sample in batch]))
@@ -74,14 +78,9 @@ def main() -> int:
 
         loader = made.parser.get_parsed_content("train#dataloader")
         ready = [batch for _, batch in zip(range(steps), loader, strict=False)]
-        plain = PlainLoop(datalist.samples("training"))
-
-        def plain_steps() -> None:
-            for n in range(steps):
-                plain.step([plain.samples[(BATCH * n + k) % len(plain.samples)] for k in range(BATCH)])
-
+        plain = elsewhere(PlainLoop, datalist.samples("training"))
         ours, in_memory, reference = alternate(
-            rounds, trainer_steps(made, loader, steps), trainer_steps(made, ready, steps), plain_steps
+            rounds, trainer_steps(made, loader, steps), trainer_steps(made, ready, steps), lambda: plain(steps)
         )
         results.append(report("training against a plain loop", ours, reference, 2.5, "s", most=True))
         results.append(report("training against tensors in memory", ours, in_memory, 1.15, "s", most=False))

@@ -9,7 +9,7 @@ import torch
 from monai.inferers import Inferer, SlidingWindowInferer
 from torch import Tensor, nn
 
-from brainmri_monai.engines.memory import available_memory, is_out_of_memory, network_bytes
+from brainmri_monai.engines.memory import available_memory, give_back_memory, is_out_of_memory, network_bytes
 from brainmri_monai.engines.precision import PrecisionInferer
 from brainmri_monai.errors import BrainMRIError
 
@@ -21,7 +21,7 @@ _MORE_THAN_ANY = 4000  # bytes a voxel: with so much memory there is nothing to 
 
 
 class VolumeInferer(Inferer):
-    """MONAI's sliding window, in the precision of the device and channels last, with windows that fit into memory.
+    """MONAI's sliding window, in the precision of the device, with windows that fit into memory.
 
     Args:
         roi_size: sides of the window in voxels; -1 is the whole side.
@@ -67,25 +67,22 @@ class VolumeInferer(Inferer):
             window = smaller  # outside of the except: the error holds on to the tensors
 
     def _infer(self, inputs: Tensor, network: nn.Module, window: tuple[int, ...]) -> Tensor:
-        def predict(part: Tensor) -> Tensor:
-            return self._predict(part, network)
-
         if window == tuple(inputs.shape[2:]):
-            return predict(inputs)
-        return SlidingWindowInferer(window, overlap=self.overlap, mode="gaussian")(inputs, predict)
-
-    def _predict(self, part: Tensor, network: nn.Module) -> Tensor:
-        return self.forward(part.contiguous(memory_format=torch.channels_last_3d), network)
+            return self.forward(inputs, network)
+        inferer = SlidingWindowInferer(window, overlap=self.overlap, mode="gaussian")
+        return inferer(inputs, lambda part: self.forward(part, network))
 
     def _fitting(self, window: tuple[int, ...], inputs: Tensor, network: nn.Module) -> tuple[int, ...]:
         """The window, or a smaller one that fits into the memory that is left."""
         available = self.memory(inputs.device)
         if math.prod(window) * _MORE_THAN_ANY < available:
             return window
+        give_back_memory()
+        available = self.memory(inputs.device)
         if id(network) not in self._needs:
             side = self.divisible * math.ceil(32 / self.divisible)
             example = inputs.new_zeros(1, inputs.shape[1], side, side, side)
-            self._needs[id(network)] = network_bytes(lambda part: self._predict(part, network), example)
+            self._needs[id(network)] = network_bytes(lambda part: self.forward(part, network), example)
         need, asked = self._needs[id(network)], window
         while math.prod(window) * need > available and (smaller := self._smaller(window)) is not None:
             window = smaller
