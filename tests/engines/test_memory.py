@@ -74,33 +74,33 @@ def test_torch_tells_that_memory_ran_out(device):
 
 
 PAGES = """
-import json, resource, sys, torch
+import json, resource, torch
 from brainmri_monai.engines import PrecisionInferer
 from brainmri_monai.engines.memory import give_back_memory
+
+def held(count=8, megabytes=256):
+    before = resident()
+    for _ in range(count):
+        torch.ones(megabytes << 18)
+    return resident() - before
 
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() >> 20
 
-def faults(count=4, megabytes=256):
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(count):
-        torch.ones(megabytes << 18)
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) * resource.getpagesize() / (megabytes << 20)
-
-seen = {"before": faults()}
+PrecisionInferer  # what is imported late takes no part
+seen = {"before": held()}
 PrecisionInferer()
-faults(1)
-seen["kept"] = faults()
-held = resident()
+seen["kept"] = held()
+whole = resident()
 give_back_memory()
-print(json.dumps(seen | {"returned": held - resident()}))
+print(json.dumps(seen | {"returned": whole - resident()}))
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc")
 def test_memory_of_a_freed_tensor_serves_the_next_until_it_is_given_back():
     done = subprocess.run([sys.executable, "-c", PAGES], check=True, capture_output=True, text=True)
-    seen = json.loads(done.stdout)
-    assert seen["before"] > 3.9  # four tensors, each on pages of its own
-    assert seen["kept"] < 0.1
-    assert seen["returned"] > 200  # megabytes
+    seen = json.loads(done.stdout)  # megabytes that stay when eight tensors of 256 came and went
+    assert abs(seen["before"]) < 50, seen
+    assert 200 < seen["kept"] < 800, seen
+    assert seen["returned"] > 200, seen
