@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from brainmri_monai.data.leaks import refuse_leak
-from brainmri_monai.data.patients import Patient, PatientSet, Problem
+from brainmri_monai.data.patients import Patient, PatientSet, Problem, list_folder
 from brainmri_monai.data.splits import PARTS, Split
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.files import write_json
@@ -228,9 +228,9 @@ def relative(file: Path, root: Path) -> str:
 
 
 def file_digest(file: Path) -> str:
-    """Of a file's bytes, or of those of all files in a folder."""
+    """Of a file's bytes, or of those of all files in a folder (see ``data.patients.list_folder``)."""
     digest = hashlib.sha256()
-    parts = [part for part in sorted(file.iterdir()) if part.is_file()] if file.is_dir() else [file]
+    parts = [part for part in sorted(list_folder(file)) if part.is_file()] if file.is_dir() else [file]
     for part in parts:
         with part.open("rb") as stream:
             while block := stream.read(1 << 20):

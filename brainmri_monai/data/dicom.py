@@ -15,7 +15,7 @@ from brainmri_monai.data.stack import Doubts, ImageError, Stack, check_size, rea
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-__all__ = ["BROKEN_LINK", "is_dicom", "read_dicom"]
+__all__ = ["BROKEN_LINK", "dicom_doubts", "is_dicom", "read_dicom"]
 
 BROKEN_LINK = ("the link leads to nothing", "Bring back what it leads to, or remove it.")
 """What is wrong, and what to do."""
@@ -39,6 +39,15 @@ def is_dicom(file: Path) -> bool:
         return False
 
 
+def dicom_doubts(path: Path) -> Doubts:
+    """Say what is odd about the one series that a folder holds, or about one file, by the headers.
+
+    Raises:
+        ImageError: when there is no series or more than one, or a file of it is broken.
+    """
+    return _in_order(path, _slices(path, _series(path)))[1]
+
+
 def read_dicom(path: Path) -> Stack:
     """Read the slices of the one series that a folder holds, or of one file.
 
@@ -50,7 +59,7 @@ def read_dicom(path: Path) -> Stack:
     """
     headers = _series(path)
     slices = _slices(path, headers)
-    order, doubts = _in_order(path, slices) if len(slices) > 1 else ([0], ())
+    order, doubts = _in_order(path, slices)
     files = [str(file) for file in headers]
     try:
         with _ONE_AT_A_TIME:
@@ -162,6 +171,8 @@ def _places(file: Path, data: Dataset) -> list[_Slice]:
 
 def _in_order(path: Path, slices: list[_Slice]) -> tuple[list[int], Doubts]:
     """Indices of the slices of a series, sorted by their place along its normal."""
+    if len(slices) == 1:
+        return [0], ()
     for name, position, orientation in slices:
         if (len(position), len(orientation)) != (3, 6):
             raise ImageError(path, f"{name!r} of the series does not tell where its slice lies", _ONE_SERIES)

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from brainmri_monai.data.dicom import is_dicom, read_dicom
-from brainmri_monai.data.nifti import VOLUME_SUFFIXES, is_nifti, read_nifti
-from brainmri_monai.data.stack import MAX_PIXELS, ImageError, Stack, check_finite, check_size, reason_of
+from brainmri_monai.data.dicom import dicom_doubts, is_dicom, read_dicom
+from brainmri_monai.data.nifti import VOLUME_SUFFIXES, is_nifti, open_nifti, orientation_doubts, read_nifti
+from brainmri_monai.data.stack import MAX_PIXELS, Doubts, ImageError, Stack, check_finite, check_size, reason_of
 
-__all__ = ["SLICE_SUFFIXES", "is_picture", "read_slices", "read_stack", "require_portable"]
+__all__ = [
+    "SLICE_SUFFIXES",
+    "depth_errors",
+    "is_picture",
+    "read_doubts",
+    "read_slices",
+    "read_stack",
+    "require_portable",
+]
 
 SLICE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 
@@ -61,8 +69,10 @@ def read_slices(image: str | Path | Sequence[str | Path]) -> list[np.ndarray]:
     if isinstance(image, (str, Path)):
         return read_stack(image).slices
     stacks = [read_stack(file) for file in image]
+    for error in depth_errors({Path(file): stack.mode for file, stack in zip(image, stacks, strict=True)}):
+        raise error
     if len({stack.slices[0].dtype for stack in stacks}) > 1:
-        _bring_to_one_depth(image, stacks)
+        _bring_to_one_depth(stacks)
     return [s for stack in stacks for s in stack.slices]
 
 
@@ -89,6 +99,36 @@ def read_stack(file: str | Path) -> Stack:
         return read_dicom(file)
     kinds = ", ".join((*SLICE_SUFFIXES, *VOLUME_SUFFIXES))
     raise ImageError(file, f"expected a DICOM file or one of {kinds}", "Give a slice, a volume or a DICOM folder.")
+
+
+def depth_errors(modes: Mapping[Path, str]) -> list[ImageError]:
+    """Find the pictures of one patient whose values cannot be compared with those of the other pictures.
+
+    Args:
+        modes: file → how it stores a pixel (see :class:`~brainmri_monai.data.stack.Stack`).
+    """
+    if all(_is_deep(mode) for mode in modes.values()):
+        return []
+    return [
+        ImageError(
+            file,
+            f"expected 8 or 16 bits as in the patient's other slices, found the mode {mode!r}",
+            "Export all slices of a patient in one way.",
+        )
+        for file, mode in modes.items()
+        if _is_deep(mode) and not mode.startswith("I;16")
+    ]
+
+
+def read_doubts(file: Path) -> Doubts:
+    """Say what is odd about a file or folder as of :func:`read_stack`, and yet can be read, by the headers alone.
+
+    Raises:
+        ImageError: when the headers cannot be read.
+    """
+    if is_nifti(file):
+        return orientation_doubts(open_nifti(file))
+    return dicom_doubts(file) if file.is_dir() or is_dicom(file) else ()
 
 
 def require_portable(files: Sequence[str | Path]) -> None:
@@ -153,23 +193,21 @@ def _start_of(file: Path) -> str:
     return f"it is {kind}" if kind else f"it starts with {start!r}"
 
 
-def _bring_to_one_depth(files: Sequence[str | Path], stacks: list[Stack]) -> None:
+def _bring_to_one_depth(stacks: list[Stack]) -> None:
     """Scale 16-bit pictures to 255 where others of the patient have 8 bits: white is white in both."""
-    for file, stack in zip(files, stacks, strict=True):
-        if stack.slices[0].dtype == np.uint8:
-            continue
-        if not stack.mode.startswith("I;16"):
-            raise ImageError(
-                Path(file),
-                f"expected 8 or 16 bits as in the patient's other slices, found the mode {stack.mode!r}",
-                "Export all slices of a patient in one way.",
-            )
-        stack.slices[:] = [pixels / np.float32(257) for pixels in stack.slices]
+    for stack in stacks:
+        if stack.slices[0].dtype != np.uint8:
+            stack.slices[:] = [pixels / np.float32(257) for pixels in stack.slices]
+
+
+def _is_deep(mode: str) -> bool:
+    """Tell whether a picture of this mode has more than 8 bits a pixel."""
+    return mode in ("I", "F") or mode.startswith("I;16")
 
 
 def _to_rgb(picture: Image.Image) -> np.ndarray:
     """Give H W 3: uint8, or float32 when a pixel has more than 8 bits."""
-    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
+    if _is_deep(picture.mode):
         return np.repeat(np.asarray(picture, dtype=np.float32)[..., None], 3, axis=2)
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")

@@ -10,12 +10,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from brainmri_monai.data.stack import ImageError, Stack, reason_of, stack_of_volume
+from brainmri_monai.data.stack import Doubts, ImageError, Stack, reason_of, stack_of_volume
 
 if TYPE_CHECKING:
     from nibabel import Nifti1Image
 
-__all__ = ["MAX_VOXELS", "VOLUME_SUFFIXES", "has_orientation", "is_nifti", "open_nifti", "read_nifti", "read_voxels"]
+__all__ = [
+    "MAX_VOXELS",
+    "VOLUME_SUFFIXES",
+    "has_orientation",
+    "is_nifti",
+    "open_nifti",
+    "orientation_doubts",
+    "read_nifti",
+    "read_voxels",
+]
 
 VOLUME_SUFFIXES = (".nii", ".nii.gz")
 
@@ -42,6 +51,7 @@ def open_nifti(file: Path) -> Nifti1Image:
     import nibabel as nib
 
     try:
+        nib.imageglobals.logger.setLevel("ERROR")  # its warnings name no file; what matters, we tell
         image = nib.load(file)
         shape, dtype, axes = image.shape, image.get_data_dtype(), nib.aff2axcodes(image.affine)
     except Exception as error:  # nibabel raises its own errors, and those of gzip, zlib and NumPy
@@ -74,6 +84,16 @@ def has_orientation(image: Nifti1Image) -> bool:
     return image.header["sform_code"] != 0 or image.header["qform_code"] != 0
 
 
+def orientation_doubts(image: Nifti1Image) -> Doubts:
+    """Say how a volume is taken to lie in space, where the header does not tell."""
+    import nibabel as nib
+
+    if has_orientation(image):
+        return ()
+    axes = "".join(nib.aff2axcodes(image.affine))
+    return ((f"the header gives no orientation; {axes} is assumed", _LOOK),)
+
+
 def read_nifti(file: Path) -> Stack:
     """Read the slices of a volume of 3 axes, or of 4 with 1 or 3 channels last.
 
@@ -88,9 +108,7 @@ def read_nifti(file: Path) -> Stack:
             "Save one volume a file, without a time axis.",
         )
     stack = stack_of_volume(file, read_voxels(file, image), image.affine, image.get_data_dtype())
-    if not has_orientation(image):
-        return replace(stack, doubts=((f"the header gives no orientation; {stack.axes} is assumed", _LOOK),))
-    return stack
+    return replace(stack, doubts=orientation_doubts(image))
 
 
 def _decompressed(file: Path, image: Nifti1Image) -> Nifti1Image:

@@ -37,6 +37,7 @@ _IGNORED = ("thumbs.db", "desktop.ini", "__macosx")
 _NAME_IT = "Name the folder <tumor>-g<1..4>, such as astrocytoma-g2; a CSV manifest may leave the grade empty."
 _ONE_SOURCE = "Keep one source in a patient's folder: slices, or one NIfTI file, or one DICOM series."
 _MOVE = "Move it into the folder of its patient."
+_ONE_PLACE = "Keep all slices of a patient in one folder, and other pictures elsewhere."
 _LAYOUT = "Lay the data out as <tumor>-g<1..4>/<patient>/<slices>, or write a CSV file patient,type,grade,path."
 
 
@@ -163,6 +164,9 @@ def find_cases(root: str | Path) -> PatientSet:
     volumes = [entry for entry in entries if entry not in folders and is_nifti(entry)]
     others = [entry for entry in entries if entry not in folders and entry not in volumes]
     slices = any(is_picture(file) or is_dicom(file) for file in others)
+    if slices and (unread := _image_folders(folders)):
+        what = f"pictures lie beside folders of pictures ({_listed(unread)}): is this one patient, or many?"
+        raise BrainMRIError(f"{what}\n{root}\n{_ONE_PLACE}")
     if root.is_file() or slices or (len(volumes) == 1 and not folders):
         layout, paths = "patient", [root]
     else:
@@ -285,6 +289,10 @@ def _collect(root: Path, layout: str, candidates: list[_Candidate], problems: li
             patients.append(Patient(name, patient.type, patient.grade, _image(patient.path)))
         except ImageError as error:
             problems.append(Problem.of(error, root, name))
+            continue
+        if patients[-1].image[0].parent == patient.path and (unread := _image_folders(_folders(patient.path))):
+            what = f"folders beside the images are not read: {_listed(unread)}"
+            problems.append(Problem("warning", relative(patient.path, root), what, _ONE_PLACE, name))
     patients.sort(key=lambda patient: (patient.type or "", patient.grade or 0, natural(patient.id)))
     return PatientSet(root, layout, patients, problems)
 
@@ -340,6 +348,19 @@ def _is_label(path: Path) -> bool:
 
 def _folders(path: Path) -> list[Path]:
     return [entry for entry in list_folder(path) if entry.is_dir()]
+
+
+def _image_folders(folders: list[Path]) -> list[Path]:
+    """Find those that hold an image themselves."""
+    return [path for path in folders if path.is_dir() and any(map(_is_image, list_folder(path)))]
+
+
+def _is_image(file: Path) -> bool:
+    return is_picture(file) or is_nifti(file) or is_dicom(file)
+
+
+def _listed(paths: list[Path]) -> str:
+    return ", ".join(path.name for path in paths[:3]) + (", ..." if len(paths) > 3 else "")
 
 
 def _stem(path: Path) -> str:

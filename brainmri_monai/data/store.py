@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from brainmri_monai.data.patients import list_folder
 from brainmri_monai.files import replacing
 
 __all__ = ["ArrayStore"]
@@ -33,7 +34,7 @@ class ArrayStore:
         """Where the array of ``image``, a patient's files, lies or would lie; see :meth:`get`."""
         digest = hashlib.sha256((self.recipe + read_as).encode())
         for file in map(Path, [image] if isinstance(image, (str, Path)) else image):
-            for found in sorted(file.iterdir()) if file.is_dir() else [file]:
+            for found in sorted(list_folder(file)) if file.is_dir() else [file]:
                 status = found.stat() if found.exists() else None  # what is missing, ``make`` tells
                 state = f"{status.st_size}\0{status.st_mtime_ns}" if status else "missing"
                 digest.update(f"{found}\0{state}\0".encode())

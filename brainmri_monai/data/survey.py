@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from brainmri_monai.data.duplicates import Fingerprint, fingerprint
-from brainmri_monai.data.images import read_stack
+from brainmri_monai.data.images import depth_errors, read_stack
 from brainmri_monai.data.parallel import on_all_cores
 from brainmri_monai.data.patients import Patient, Problem, relative
 from brainmri_monai.data.stack import ImageError
@@ -55,7 +55,7 @@ def survey(patients: Sequence[Patient], root: Path) -> Iterator[Reading]:
 
 
 def read_patient(patient: Patient, root: Path) -> Reading:
-    """Decode the files of one patient; a file that cannot be read becomes a problem, the others go on."""
+    """Decode the files of one patient; what cannot be read, or does not fit, becomes a problem, the others go on."""
     files, problems = [], []
     names, sizes, modes, fingerprints = [], [], [], []
     spacing = axes = None
@@ -73,6 +73,10 @@ def read_patient(patient: Patient, root: Path) -> Reading:
         fingerprints += map(fingerprint, stack.slices)
         spacing, axes = stack.spacing, stack.axes
         problems += [Problem("warning", name, what, remedy, patient.id) for what, remedy in stack.doubts]
+    if odd := depth_errors(dict(zip(files, modes, strict=True))):
+        fitting = [file for file in patient.image if str(file) not in {error.where for error in odd}]
+        rest = read_patient(replace(patient, image=tuple(fitting)), root)
+        return replace(rest, problems=[Problem.of(error, root, patient.id) for error in odd] + rest.problems)
     empty = [name for name, mark in zip(names, fingerprints, strict=True) if mark.constant]
     if empty:
         what = f"{len(empty)} of {len(names)} slices are empty (a single value)"

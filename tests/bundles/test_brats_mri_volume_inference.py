@@ -15,7 +15,9 @@ from monai.bundle import ConfigParser, ConfigWorkflow, verify_net_in_out
 from outcomes import read
 from toy_volumes import SHAPE, TOY, dice, draw_case, labels_of, table_of, truth, write_case, write_toy
 
+from brainmri_monai.data.brats.conventions import find_convention
 from brainmri_monai.data.brats.datalist import CaseList
+from brainmri_monai.data.brats.labels import paint
 from brainmri_monai.data.bundles import config_files
 from brainmri_monai.engines import load_network, load_weights
 
@@ -68,6 +70,17 @@ def test_parts_that_others_run_are_monais_alone(volume_bundle):
         assert "brainmri" not in text
         assert "engines." not in text
         assert ConfigParser(inference).get_parsed_content(part)  # without data and weights
+
+
+@pytest.mark.parametrize("convention", ["brats2023", "brats2024-gli", "brats2024-ped", "men-rt"])
+def test_portable_label_map_is_that_of_the_package(volume_bundle, convention):
+    regions = [name for name in find_convention(convention).regions if name not in ("NET", "CC")]
+    parser = ConfigParser(read(volume_bundle / "configs/inference.json") | {"regions": regions})
+    postprocessing = parser.get_parsed_content("postprocessing")
+    probability = torch.rand(len(regions), 8, 8, 8, generator=torch.Generator().manual_seed(0))
+    label = postprocessing.transforms[-1]({"pred": probability})["pred"]
+    assert label.any()
+    np.testing.assert_array_equal(label[0].numpy(), paint(probability.numpy() > 0.5, regions))
 
 
 @pytest.mark.parametrize("batch", [1, 2])

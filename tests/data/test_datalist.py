@@ -126,6 +126,9 @@ def test_a_dicom_folder_has_one_digest_of_its_files(tmp_path):
     (series / "2.dcm").write_bytes(b"2")
     (second,) = entry(patient, tmp_path)["digests"]
     assert first != second
+    for name in (".DS_Store", "Thumbs.db"):  # left by a look at the folder
+        (series / name).write_bytes(b"3")
+    assert entry(patient, tmp_path)["digests"] == [second]
 
 
 def test_class_weights_by_hand(datalist):

@@ -14,7 +14,7 @@ import pytest
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from PIL import Image
 
-from brainmri_monai.data.images import read_slices, read_stack, require_portable
+from brainmri_monai.data.images import read_doubts, read_slices, read_stack, require_portable
 from brainmri_monai.data.stack import ImageError
 
 AXES = ["".join(axes) for pairs in itertools.permutations(["RL", "AP", "SI"]) for axes in itertools.product(*pairs)]
@@ -324,6 +324,7 @@ def test_a_header_without_orientation_is_doubted(tmp_path, volume):
     image.set_qform(None, 0)
     nib.save(image, tmp_path / "v.nii")
     ((what, _),) = read_stack(tmp_path / "v.nii").doubts
+    assert read_doubts(tmp_path / "v.nii") == read_stack(tmp_path / "v.nii").doubts
     assert what == "the header gives no orientation; LAS is assumed"
 
 
@@ -463,6 +464,7 @@ def test_a_truncated_compressed_dicom_file_is_refused(tmp_path, volume, write_di
 def test_a_missing_slice_is_doubted(tmp_path, volume, write_dicom):
     write_dicom(tmp_path, volume, affine_of("LPS"))[4].unlink()
     ((what, _),) = read_stack(tmp_path).doubts
+    assert read_doubts(tmp_path) == read_stack(tmp_path).doubts
     assert what == "the slices are 3.5 to 7 mm apart, as when some are missing"
 
 

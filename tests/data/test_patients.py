@@ -123,6 +123,15 @@ def test_a_link_that_leads_to_nothing_is_not_left_out_in_silence(tmp_path):
     assert [problem.where for problem in find_cases(tmp_path / "a-g2").problems] == ["r"]
 
 
+def test_folders_of_images_beside_a_patients_slices_are_not_left_out_in_silence(tmp_path):
+    touch(tmp_path, "a-g2/p/preview.jpg", "a-g2/p/axial/1.jpg", "a-g2/p/notes/read.me", "a-g2/q/study/1.jpg")
+    found = find_patients(tmp_path)
+    assert [names(patient) for patient in found.patients] == [["preview.jpg"], ["1.jpg"]]
+    (problem,) = found.problems
+    assert (problem.severity, problem.where) == ("warning", "a-g2/p")
+    assert problem.what == "folders beside the images are not read: axial"
+
+
 def test_mixed_images_are_a_problem(tmp_path):
     touch(tmp_path, "a-g2/p/1.jpg", "a-g2/q/1.jpg", "a-g2/q/v.nii.gz")
     assert (
@@ -271,6 +280,12 @@ def test_a_folder_of_patients_without_labels(tmp_path):
     found = find_cases(tmp_path)
     assert (found.layout, labels(found)) == ("patients", [("p9", None, None), ("p10", None, None), ("p11", None, None)])
     assert only_problem(found).patient == "empty"
+
+
+def test_a_picture_beside_folders_of_patients_is_no_patient(tmp_path):
+    touch(tmp_path, "p1/1.jpg", "p2/1.jpg", "overview.jpg")
+    with pytest.raises(BrainMRIError, match=r"pictures lie beside folders of pictures \(p1, p2\)"):
+        find_cases(tmp_path)
 
 
 @pytest.mark.parametrize(("files", "image"), [(["2.jpg", "10.jpg"], ["2.jpg", "10.jpg"]), (["v.nii"], ["v.nii"])])

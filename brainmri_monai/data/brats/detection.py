@@ -60,13 +60,18 @@ def detect(cases: Sequence[Case], since_2023: bool) -> Detection:
         return Detection(None, doubt, "Give each data set a folder of its own.")
     seen: set[int] = set()
     odd: set[int] = set()
-    with closing(on_all_cores(_values, [case for case in cases if case.label])) as labels:
-        for values in labels:
+    labelled = [case for case in cases if case.label]
+    with closing(on_all_cores(_values, labelled)) as labels:
+        for case, values in zip(labelled, labels, strict=True):
             fitting = [c for c in candidates if c.allows(seen | values)]
-            if fitting:
-                seen, candidates = seen | values, fitting
-            else:
+            if not fitting:
                 odd = odd or values
+                continue
+            ruled_out = [c for c in candidates if c not in fitting]
+            if on_its_grid := next((c for c in ruled_out if _only_of_grid(c, fitting, case)), None):
+                what = f"the label values {_listed(values)} of {fitting[0]}, and the grid of {on_its_grid}"
+                return Detection(None, f"{case.id} has {what}")
+            seen, candidates = seen | values, fitting
             if len(candidates) == 1 and seen.issuperset(candidates[0].labels):
                 return Detection(candidates[0])
     if odd and not any(seen.issuperset(c.labels) for c in candidates):
@@ -89,6 +94,12 @@ def _contradict(one: Convention, other: Convention) -> bool:
     """Tell whether a value means two tissues, or a tissue has two values."""
     pairs = {*one.labels.items(), *other.labels.items()}
     return len({value for value, _ in pairs}) < len(pairs) or len({tissue for _, tissue in pairs}) < len(pairs)
+
+
+def _only_of_grid(one: Convention, others: Sequence[Convention], case: Case) -> bool:
+    """Tell whether the volumes of a case have the grid of a convention, and of none of the others."""
+    grid = _grid([case])
+    return one.grid == grid and not any(other.grid in (None, grid) for other in others)
 
 
 def _values(case: Case) -> set[int]:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,9 @@ import torch
 from torch.utils.data import IterableDataset
 
 from brainmri_monai.data.datalist import Datalist, digest_of, entry
-from brainmri_monai.data.images import require_portable
+from brainmri_monai.data.images import read_doubts, require_portable
 from brainmri_monai.data.parallel import on_all_cores
-from brainmri_monai.data.patients import Patient, PatientSet, Problem, find_cases, find_patients
+from brainmri_monai.data.patients import Patient, PatientSet, Problem, find_cases, find_patients, relative
 from brainmri_monai.data.persons import find_persons, image_marks, split_persons
 from brainmri_monai.data.splits import require_folds
 from brainmri_monai.data.stack import ImageError
@@ -89,6 +90,7 @@ def training_patients(
                 datalist.split.setdefault("unlearnt", []).append(task)
         datalist.save(path)
         _print(datalist, problems)
+        _print_doubts(found)
         return datalist
 
 
@@ -132,6 +134,7 @@ def tested_patients(run: RunFolder, dataset_dir: str | Path, store: ArrayStore, 
     with main_process_first():
         _require_strangers(patients, datalist, external, store)
     _print_left_out(problems)
+    _print_doubts(found)
     return external
 
 
@@ -180,7 +183,9 @@ class CaseStream(IterableDataset):
         self.cases: PatientSet = find_cases(dataset_dir)
         self.transform = transform
         self.portable = portable
-        self.failed: dict[str, str] = {p.where: f"{p.what}. {p.remedy}" for p in self.cases.problems}
+        errors = [p for p in self.cases.problems if p.severity == "error"]
+        self.failed: dict[str, str] = {p.where: f"{p.what}. {p.remedy}" for p in errors}
+        _print_doubts(self.cases)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for case in self.cases.patients:
@@ -230,10 +235,7 @@ def _decode(patient: Patient, store: ArrayStore, size: int, root: Path) -> tuple
         problems = [problem for problem in reading.problems if problem.severity == "error"]
         if not reading.patient.image:
             return None, problems
-        try:
-            store.get(reading.patient.image, lambda image: prepare_slices(image, size))
-        except ImageError as error:  # each file can be read, but they do not fit together
-            return None, [*problems, Problem.of(error, root, patient.id)]
+        store.get(reading.patient.image, lambda image: prepare_slices(image, size))
         return reading.patient, problems
 
 
@@ -267,3 +269,26 @@ def _print(datalist: Datalist, problems: list[Problem]) -> None:
 def _print_left_out(problems: list[Problem]) -> None:
     for problem in problems if is_main_process() else ():
         print(f"left out: {problem.where}: {problem.what}. {problem.remedy}")
+
+
+def _print_doubts(found: PatientSet) -> None:
+    """What a person should look at, of the folders and of the headers of the files: the first of each kind."""
+    if not is_main_process():
+        return
+    doubts = [problem for problem in found.problems if problem.severity == "warning"]
+    for some in on_all_cores(lambda patient: _doubts(patient, found.root), found.patients):
+        doubts += some
+    for remedy, alike in groupby(sorted(doubts, key=lambda doubt: doubt.remedy), lambda doubt: doubt.remedy):
+        first, *others = alike
+        more = f" (and {len(others)} more such: see `brainmri check`)" if others else ""
+        print(f"note: {first.where}: {first.what}{more}. {remedy}")
+
+
+def _doubts(patient: Patient, root: Path) -> list[Problem]:
+    (file, *_) = patient.image
+    try:
+        return [
+            Problem("warning", relative(file, root), what, remedy, patient.id) for what, remedy in read_doubts(file)
+        ]
+    except ImageError:  # told where the image is read
+        return []

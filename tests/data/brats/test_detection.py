@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from brainmri_monai.data.brats.cases import find_volumes, scan_volumes
@@ -45,11 +46,24 @@ def test_cases_without_labels_need_no_convention_but_are_told_of(tmp_path, write
 
 
 def test_the_grid_decides_where_the_labels_agree(tmp_path, write_case, save):
-    import numpy as np
-
     for word in ("t1c", "t1n", "t2w", "t2f"):
         save(tmp_path / f"BraTS-GLI-00005-100-{word}.nii", np.ones((182, 218, 182), np.uint8))
     assert name_of(find_volumes(tmp_path)) == "brats2024-gli"
+
+
+def test_labels_of_one_set_on_the_grid_of_another_are_refused(tmp_path, save):
+    """As where an old ET of 4 was put under a name since 2023, whose 4 is the cavity of scans on a smaller grid."""
+    case = "BraTS-GLI-00005-000"
+    for word in ("t1c", "t1n", "t2w", "t2f", "seg"):
+        volume = np.ones((240, 240, 155), np.uint8)
+        volume[0, 0, :2] = 2, 4
+        save(tmp_path / f"{case}-{word}.nii", volume)
+    with pytest.raises(BrainMRIError) as refused:
+        find_volumes(tmp_path)
+    what, _, remedy = str(refused.value).splitlines()
+    assert what.startswith(f"{case} has the label values 1, 2, 4 of brats2024-gli (")
+    assert what.endswith("and the grid of brats2023 (1 NCR, 2 ED, 3 ET)")
+    assert "--convention" in remedy
 
 
 def test_values_that_the_names_exclude_are_refused_with_what_they_fit(tmp_path, write_case):

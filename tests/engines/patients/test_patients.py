@@ -1,8 +1,11 @@
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pytest
 from PIL import Image
 
+from brainmri_monai.data.check import check_patients
 from brainmri_monai.data.patients import find_patients
 from brainmri_monai.engines import CaseStream, slice_store
 from brainmri_monai.engines.patients.patients import decode
@@ -86,13 +89,29 @@ def test_one_file_is_a_path_and_several_are_a_list(data):
     assert sample["image"] == [str(data / f"astrocytoma-g2/P01/{n}.png") for n in range(5)]
 
 
+def test_what_is_doubtful_is_told_and_answered(tmp_path, capsys):
+    for case in ("p", "q"):
+        image = nib.Nifti1Image(np.random.default_rng(0).integers(0, 255, (16, 16, 3), np.uint8), np.eye(4))
+        image.set_sform(None, 0)
+        image.set_qform(None, 0)
+        nib.save(image, tmp_path / f"{case}.nii")
+    cases = CaseStream(tmp_path, dict)
+    assert [sample["id"] for sample in cases] == ["p", "q"]
+    assert not cases.failed
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("note: p.nii: the header gives no orientation; LAS is assumed (and 1 more such")
+
+
 def test_nothing_to_predict_is_said():
     with pytest.raises(BrainMRIError, match="nothing to predict"):
         CaseStream("", load)
 
 
-def test_slices_that_do_not_fit_together_leave_their_patient_out(data, tmp_path):
+def test_a_slice_that_does_not_fit_the_others_is_left_out(data, tmp_path):
     Image.new("F", (40, 40), 0.5).save(data / "astrocytoma-g2/P01/9.tif")
     patients, problems = decode(find_patients(data), slice_store(tmp_path / "cache", 24), 24)
-    assert [patient.id for patient in patients] == ["P03", "P02", "P04"]
-    assert ["9.tif" in problem.where for problem in problems] == [True]
+    assert [len(patient.image) for patient in patients] == [5, 5, 5, 5]
+    assert [problem.where for problem in problems] == ["astrocytoma-g2/P01/9.tif"]
+    assert [problem.where for problem in check_patients(data).problems if problem.severity == "error"] == [
+        "astrocytoma-g2/P01/9.tif"
+    ]
