@@ -56,6 +56,9 @@ def launch(run_id: str, files: Sequence[Path], options: Mapping[str, Any], proce
 
     for name in ("scripts", "workflows"):
         logging.getLogger(f"monai.bundle.{name}").setLevel(logging.WARNING)  # they repeat the command line
+    # readers of MONAI tell of a decoder of NVIDIA that nobody asked for
+    logging.getLogger("monai.data.nvimgcodec_pydicom_plugin").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", message="NvImgCodecPydicomReader")
     if all(bundles_folder() in Path(file).parents for file in files):
         warnings.filterwarnings("ignore", message="parsing config_file")  # it warns of code by strangers
     try:
