@@ -14,7 +14,7 @@ from typing import Any
 
 from brainmri_monai.errors import BrainMRIError, WriteError
 
-__all__ = ["filling", "replacing", "write_json", "write_text"]
+__all__ = ["filling", "replacing", "require_writable", "write_json", "write_text"]
 
 _UMASK = os.umask(0)  # to read it is to set it, for all threads: so once, before there are any
 os.umask(_UMASK)
@@ -90,6 +90,16 @@ def filling(folder: str | Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def require_writable(folder: str | Path) -> None:
+    """
+    Raises:
+        WriteError: when no file can be written into the folder, which is made if it is not there.
+    """
+    probe = Path(folder) / ".writable"
+    write_text(probe, "")
+    probe.unlink()
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from brainmri_monai.errors import BrainMRIError
-from brainmri_monai.files import replacing, write_json, write_text
+from brainmri_monai.errors import BrainMRIError, WriteError
+from brainmri_monai.files import replacing, require_writable, write_json, write_text
 
 
 def test_a_file_appears_whole_in_folders_made_as_needed(tmp_path):
@@ -85,6 +85,14 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path, place):
     assert str(path) in str(error.value)
     assert "--output_dir" in str(error.value)
     assert len(str(error.value).splitlines()) <= 3
+
+
+def test_whether_a_folder_can_be_written_is_known_before_it_is_needed(tmp_path):
+    require_writable(tmp_path / "new")
+    assert list((tmp_path / "new").iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(WriteError, match="cannot write"):
+        require_writable(tmp_path / "file")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write everywhere")

@@ -86,7 +86,12 @@ def leave_out(strata: Strata, group_of: Mapping[str, str | None], group: str, se
     test = sorted(patient for patient in known if group_of[patient] == group)
     if not test:
         counts = Counter(group_of[patient] for patient in known)
-        found = ", ".join(f"{name} {count}" for name, count in sorted(counts.items())) or "none"
+        if not counts:
+            raise BrainMRIError(
+                f"no patient is of {group!r}: no name and no table tells where any is from.\n"
+                "Put a CSV file with the columns patient and site into the folder of the data."
+            )
+        found = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
         raise BrainMRIError(f"no patient is of {group!r}; there are: {found}.\nName one of these.")
     unknown = len(strata) - len(known)
     notes = [f"left out, as it is not known whether they are of {group}: {unknown}"] if unknown else []

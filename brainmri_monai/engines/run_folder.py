@@ -27,7 +27,7 @@ from brainmri_monai.engines.precision import choose_precision
 from brainmri_monai.engines.run_bundle import RunBundle
 from brainmri_monai.engines.weights import load_weights, save
 from brainmri_monai.errors import BrainMRIError
-from brainmri_monai.files import write_json
+from brainmri_monai.files import require_writable, write_json
 
 __all__ = ["RunFolder", "default_output_dir"]
 
@@ -213,7 +213,7 @@ class RunFolder:
                 has the weights of another run, which may have been trained on what is the test here.
         """
         self._require_own_weights()
-        if self.record and not self.record["finished"] and is_main_process():
+        if self.record and self.last.exists() and not self.record["finished"] and is_main_process():
             print("note: the training of this run is not finished; its best weights so far are tested")
         trained = self.record.get("options", {})
         for name in ("image_size", "spacing", "precision"):
@@ -270,6 +270,7 @@ class RunFolder:
         split = _digest(datalist.parts)
         if resuming and self.record["digests"]["split"] != split:
             raise self._other_run("a run with another split: its datalist.json was changed since")
+        require_writable(self.ckpt_dir)
         if (self.path / "metrics_test.json").exists():
             print("removed: the test and the export of the weights so far; evaluate again after the training")
         if self.record:

@@ -197,6 +197,7 @@ def test_runs_that_cannot_be_compared_are_told(crossval, brainmri, tmp_path):
     code, _, err = brainmri("compare", crossval, copy, "--output_dir", tmp_path)
     assert code == 2
     assert f"no metrics_test.json in {copy}" in err
+    assert "interrupted: give its command again" in err
     (copy / "metrics_test.json").write_text(json.dumps({"tasks": {"grade_end2end": {}}}), encoding="utf-8")
     code, _, err = brainmri("compare", crossval, copy, "--output_dir", tmp_path)
     assert code == 2

@@ -151,3 +151,8 @@ def test_patients_of_an_unknown_group_are_left_out_and_told():
 def test_a_group_that_does_not_occur_is_refused_with_those_that_do():
     with pytest.raises(BrainMRIError, match="no patient is of 'MDA'; there are: UCSF 3"):
         leave_out(strata(a2=3), dict.fromkeys(strata(a2=3), "UCSF"), "MDA", seed=0)
+
+
+def test_no_groups_at_all_are_told_with_how_to_give_them():
+    with pytest.raises(BrainMRIError, match="columns patient and site"):
+        leave_out(strata(a2=3), {}, "MDA", seed=0)

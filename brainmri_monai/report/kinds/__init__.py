@@ -25,7 +25,10 @@ def kind_of(folder: Path) -> tuple[Kind, dict[str, Any]]:
     """
     metrics = read_json(folder / "metrics_crossval.json") or read_json(folder / "metrics_test.json")
     if metrics is None:
-        raise BrainMRIError(f"no metrics_test.json in {folder}.\nEvaluate the run first.")
+        do = "Evaluate the run first."
+        if (folder / "fold0").exists():
+            do = "The cross-validation was interrupted: give its command again."
+        raise BrainMRIError(f"no metrics_test.json in {folder}.\n{do}")
     kind = next((kind for kind in KINDS if kind.knows(metrics)), None)
     if kind is None:
         raise BrainMRIError(
