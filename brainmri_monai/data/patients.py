@@ -290,7 +290,7 @@ def _collect(root: Path, layout: str, candidates: list[_Candidate], problems: li
         except ImageError as error:
             problems.append(Problem.of(error, root, name))
             continue
-        if patients[-1].image[0].parent == patient.path and (unread := _image_folders(_folders(patient.path))):
+        if unread := _unread(patient.path, patients[-1].image):
             what = f"folders beside the images are not read: {_listed(unread)}"
             problems.append(Problem("warning", relative(patient.path, root), what, _ONE_PLACE, name))
     patients.sort(key=lambda patient: (patient.type or "", patient.grade or 0, natural(patient.id)))
@@ -348,6 +348,11 @@ def _is_label(path: Path) -> bool:
 
 def _folders(path: Path) -> list[Path]:
     return [entry for entry in list_folder(path) if entry.is_dir()]
+
+
+def _unread(path: Path, image: tuple[Path, ...]) -> list[Path]:
+    """Find the folders of images beside the image of a patient, where that lies in the patient's folder itself."""
+    return _image_folders(_folders(path)) if path.is_dir() and path in (image[0], image[0].parent) else []
 
 
 def _image_folders(folders: list[Path]) -> list[Path]:

@@ -125,11 +125,14 @@ def test_a_link_that_leads_to_nothing_is_not_left_out_in_silence(tmp_path):
 
 def test_folders_of_images_beside_a_patients_slices_are_not_left_out_in_silence(tmp_path):
     touch(tmp_path, "a-g2/p/preview.jpg", "a-g2/p/axial/1.jpg", "a-g2/p/notes/read.me", "a-g2/q/study/1.jpg")
+    touch(tmp_path, "a-g2/r/1.dcm", "a-g2/r/axial/1.dcm", "a-g2/s.nii.gz")
     found = find_patients(tmp_path)
-    assert [names(patient) for patient in found.patients] == [["preview.jpg"], ["1.jpg"]]
-    (problem,) = found.problems
-    assert (problem.severity, problem.where) == ("warning", "a-g2/p")
-    assert problem.what == "folders beside the images are not read: axial"
+    assert [names(patient) for patient in found.patients] == [["preview.jpg"], ["1.jpg"], ["r"], ["s.nii.gz"]]
+    assert [(problem.severity, problem.where) for problem in found.problems] == [
+        ("warning", "a-g2/p"),
+        ("warning", "a-g2/r"),
+    ]
+    assert {problem.what for problem in found.problems} == {"folders beside the images are not read: axial"}
 
 
 def test_mixed_images_are_a_problem(tmp_path):
