@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
 
-__all__ = ["gather", "is_main_process", "main_process_first", "processes", "rank"]
+__all__ = ["end_processes", "gather", "is_main_process", "main_process_first", "processes", "rank"]
 
 
 def rank() -> int:
@@ -51,6 +52,20 @@ def main_process_first() -> Iterator[None]:
             time.sleep(20)  # rank 0 tells what was wrong: when it ends, the launcher ends the others
             raise SystemExit(2)
         yield
+
+
+def end_processes(network: DistributedDataParallel) -> None:
+    """Wait for all processes of a training, and leave their group.
+
+    The network holds on to the group, whose threads would then run on while Python ends, and now and then abort it. So
+    does ``torch._dynamo`` when it is first imported inside the group: the configuration imports it before.
+
+    Args:
+        network: cannot be used any more.
+    """
+    dist.barrier()
+    vars(network).clear()
+    dist.destroy_process_group()
 
 
 def gather(items: list[Any]) -> list[Any]:

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -24,6 +25,26 @@ WHOLE = {
     "lr": 0.05,
     "precision": "float32",
 }
+
+
+THREADS = """
+import os
+import torch._dynamo
+import torch.distributed as dist
+from pathlib import Path
+from torch.nn.parallel import DistributedDataParallel
+from brainmri_monai.engines.distributed import end_processes
+
+def of_gloo():
+    return sum("gloo" in (task / "comm").read_text() for task in Path("/proc/self/task").iterdir())
+
+dist.init_process_group("gloo")
+network = DistributedDataParallel(torch.nn.Linear(4, 4))
+network(torch.ones(2, 4)).sum().backward()
+before = of_gloo()
+end_processes(network)
+print(before, of_gloo())
+"""
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +121,13 @@ def test_inference_is_for_one_process(brainmri):
     code, _, err = brainmri("run", BUNDLE, "inference", "--processes", 2)
     assert code == 2
     assert "--processes is for training and evaluate, not for inference" in err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
+def test_no_thread_of_the_group_outlives_it(environment):
+    alone = {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "localhost", "MASTER_PORT": "0"}
+    command = [sys.executable, "-c", THREADS]
+    done = subprocess.run(command, env={**environment, **alone}, check=True, capture_output=True, text=True)
+    before, after = map(int, done.stdout.split())
+    assert before > 0
+    assert after == 0
