@@ -76,7 +76,7 @@ _NUMBERS = {
         "a number between 0 and 1",
         lambda value: _number(value) and 0 < value < 1,
     ),
-    "fresh official allow_missing overlay flips uncertainty": (
+    "fresh shipped official allow_missing overlay flips uncertainty": (
         "true or false",
         lambda value: isinstance(value, bool),
     ),

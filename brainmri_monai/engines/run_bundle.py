@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from monai.bundle import ConfigParser
+from torch import nn
 
 from brainmri_monai.data.datalist import Datalist
 from brainmri_monai.engines.config import without_tracking
@@ -47,6 +48,14 @@ class RunBundle:
         """The metadata of the bundle that is run."""
         return _read(self.source / "configs/metadata.json")
 
+    def inference(self) -> dict[str, Any]:
+        """The configuration of the inference of the bundle that is run."""
+        return _read(self.source / "configs/inference.json")
+
+    def network(self) -> nn.Module:
+        """The network that the weights in the bundle's ``models/`` belong to."""
+        return ConfigParser(self.inference()).get_parsed_content("network_def")
+
     def config(self) -> dict[str, Any]:
         """The configuration that is running, as written, with all overrides."""
         config = without_tracking(self.parser.get())
@@ -59,7 +68,7 @@ class RunBundle:
         for key, raw in self.config().items():
             if isinstance(raw, PLAIN) or (isinstance(raw, list) and not any(map(_is_expression, raw))):
                 value = self.parser.get_parsed_content(key)
-                if isinstance(value, (*PLAIN, list, torch.device)):
+                if isinstance(value, (*PLAIN, torch.device)) or (isinstance(value, list) and _is_plain(value)):
                     options[key] = str(value) if isinstance(value, torch.device) else value
         return options
 
@@ -75,7 +84,7 @@ class RunBundle:
         write_json(configs / "train.json", train)
 
         options = self.options()
-        inference = _read(self.source / "configs/inference.json") | filled
+        inference = self.inference() | filled
         inference |= {key: options.get(key, train[key]) for key in SHARED if key in inference and key in train}
         write_json(configs / "inference.json", inference)
 
@@ -100,6 +109,10 @@ class RunBundle:
             return
         known = {name: entry["value"] for name, entry in main.items() if entry["value"] is not None}
         write_json(path, _read(path) | {"eval_metrics": {name: round(value, 4) for name, value in known.items()}})
+
+
+def _is_plain(values: list[Any]) -> bool:
+    return all(_is_plain(value) if isinstance(value, list) else isinstance(value, PLAIN) for value in values)
 
 
 def _is_expression(item: Any) -> bool:

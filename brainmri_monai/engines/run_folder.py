@@ -75,10 +75,11 @@ class RunFolder:
         seed: of the whole run.
         epochs: how many are asked for.
         fresh: delete what an earlier run left here, instead of resuming it.
+        shipped: test the weights that the bundle came with, on other data, in place of those of a run.
 
     Raises:
         BrainMRIError: when the folder belongs to a bundle or the package, an option has a value that is not allowed, or
-            the device is not there.
+            the device is not there; or for a test of shipped weights in the folder of a run, or without data.
     """
 
     def __init__(
@@ -91,16 +92,18 @@ class RunFolder:
         seed: int,
         epochs: int,
         fresh: bool = False,
+        shipped: bool = False,
     ) -> None:
         self.parser = running_parser()
         require_values(self.parser)
         self.path = Path(output_dir).resolve()
-        self.ckpt_dir = Path(ckpt_dir).resolve()
         self.bundle = RunBundle(self.path, Path(bundle_root).resolve(), self.parser)
+        self.shipped = shipped
+        self.ckpt_dir = self.bundle.source / "models" if shipped else Path(ckpt_dir).resolve()
         self.device = require_device(device)
         self.seed = seed
         self.epochs = epochs
-        for folder in (self.path, self.ckpt_dir):
+        for folder in (self.path, *([] if shipped else [self.ckpt_dir])):
             if _is_ours(folder, self.bundle.source) and not (self.bundle.source / "run.json").exists():
                 raise BrainMRIError(
                     f"the output folder {folder} lies in a bundle or in the package.\n"
@@ -111,6 +114,8 @@ class RunFolder:
                 self._clear()
         self.record: dict[str, Any] = self._read("run.json") or {}
         self._precision = precision
+        if shipped:
+            self._require_shipped()
 
     @property
     def precision(self) -> str:
@@ -127,12 +132,21 @@ class RunFolder:
         """The best weights, a plain state dict."""
         return self.ckpt_dir / "model.pt"
 
+    @property
+    def trained_on(self) -> Path:
+        """The datalist that the weights were made with."""
+        return (self.ckpt_dir if self.shipped else self.path) / "datalist.json"
+
+    def network(self, configured: nn.Module) -> nn.Module:
+        """The network that :attr:`best` belongs to: the configured one, or that of the bundle as shipped."""
+        return self.bundle.network() if self.shipped else configured
+
     def results(self, datalist: Datalist) -> Path:
-        """Where an evaluation of this run on a datalist writes: here, or for an external test into a folder below.
+        """Where an evaluation on a datalist writes: here, or below for an external test or shipped weights.
 
         Other data of the same name have a folder of their own, ``<name>-2`` and so on.
         """
-        if datalist.split["method"] != "external":
+        if datalist.split["method"] != "external" and not self.shipped:
             return self.path
         name = re.sub(r"[^\w.-]+", "_", datalist.name)
         folders = (f"external/{name}{f'-{number}' if number > 1 else ''}" for number in count(1))
@@ -147,6 +161,8 @@ class RunFolder:
     @property
     def doubts(self) -> list[str]:
         """What a reader of an external test has to know of the weights."""
+        if self.shipped:
+            return [f"tested were the weights that {self.bundle.name} {self.bundle.card()['version']} came with"]
         if (self.path / "metrics_test.json").exists():
             return []
         return ["these weights are not calibrated: evaluate the run on its own test first, without --dataset_dir"]
@@ -155,6 +171,24 @@ class RunFolder:
     def made_of(self) -> dict[str, str]:
         """Digests of the data and the split that the weights are made of."""
         return {name: self.record.get("digests", {}).get(name, "") for name in ("data", "split")}
+
+    def _require_shipped(self) -> None:
+        """
+        Raises:
+            BrainMRIError: when the shipped weights are asked for and there are none, or no data to test them on.
+        """
+        if (self.bundle.source / "run.json").exists():
+            raise BrainMRIError(f"{self.bundle.source} is a run, not a bundle as shipped.\nLeave --shipped out.")
+        if self.record:
+            raise BrainMRIError(
+                f"{self.path} holds a run, and the weights that the bundle came with are asked for.\n"
+                "Give another --output_dir, or leave --shipped out."
+            )
+        if not self.parser.get("dataset_dir"):
+            raise BrainMRIError(
+                "the weights that the bundle came with have no test of their own here.\n"
+                "Give labelled data with --dataset_dir."
+            )
 
     def _require_own_weights(self) -> None:
         """
@@ -212,16 +246,18 @@ class RunFolder:
             BrainMRIError: when an evaluation would prepare images otherwise than the network was trained on them, or
                 has the weights of another run, which may have been trained on what is the test here.
         """
-        self._require_own_weights()
+        if not self.shipped:
+            self._require_own_weights()
         if self.record and self.last.exists() and not self.record["finished"] and is_main_process():
             print("note: the training of this run is not finished; its best weights so far are tested")
-        trained = self.record.get("options", {})
-        for name in ("image_size", "spacing", "precision"):
+        trained = self.bundle.inference() if self.shipped else self.record.get("options", {})
+        where = "leave it out" if self.shipped else f"run the evaluation from {self.path}, which knows it"
+        for name in ("image_size", "spacing", *([] if self.shipped else ["precision"])):
             now = self.parser.get(name)
             if name in trained and now != trained[name]:
                 raise BrainMRIError(
-                    f"the run was trained with {name} {trained[name]}, not {now}.\n"
-                    f"Give --{name} {trained[name]}, or run the evaluation from {self.path}, which knows it."
+                    f"the weights were trained with {name} {trained[name]}, not {now}.\n"
+                    f"Give --{name} {trained[name]}, or {where}."
                 )
 
     def require_same_data(self, before: Datalist, how: Mapping[str, Any], digest: str) -> None:
@@ -275,23 +311,11 @@ class RunFolder:
             print("removed: the test and the export of the weights so far; evaluate again after the training")
         if self.record:
             self._remove(MADE_BY_WEIGHTS)
-        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         self.record = {
-            "bundle": self.bundle.name,
-            "version": self.bundle.card()["version"],
-            "package": brainmri_monai.__version__,
-            "created": now,
-            "seconds": 0.0,
-            **(self.record if resuming else {}),
+            **(self.record if resuming else {"created": _now(), "seconds": 0.0}),
+            **self._facts(),
             "finished": None,
-            "command": " ".join(["brainmri" if Path(sys.argv[0]).name == "brainmri" else sys.argv[0], *sys.argv[1:]]),
-            "seed": self.seed,
             "epochs": self.epochs,
-            "device": _device_name(self.device),
-            "precision": self.precision,
-            "threads": torch.get_num_threads(),
-            "packages": {name: metadata.version(name) for name in PACKAGES},
-            "options": self.bundle.options(),
             "digests": {
                 "data": datalist.digest,
                 "split": split,
@@ -308,8 +332,7 @@ class RunFolder:
         """Record that the training came to its end, and which epoch was the best."""
         if not is_main_process():
             return
-        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        self.record |= {"finished": now, "stopped_early": stopped_early, "epochs": self.epochs, "best": best}
+        self.record |= {"finished": _now(), "stopped_early": stopped_early, "epochs": self.epochs, "best": best}
         self.record["seconds"] = round(self.record["seconds"] + seconds, 1)
         write_json(self.path / "run.json", self.record)
 
@@ -341,8 +364,23 @@ class RunFolder:
             self.bundle.add_scores(main)
         else:
             datalist.save(folder / "datalist.json")
-            write_json(folder / "run.json", self.record)
+            write_json(folder / "run.json", self.record or {"finished": _now(), **self._facts()})
         return folder / "metrics_test.json"
+
+    def _facts(self) -> dict[str, Any]:
+        """What runs here, and how."""
+        return {
+            "bundle": self.bundle.name,
+            "version": self.bundle.card()["version"],
+            "package": brainmri_monai.__version__,
+            "command": " ".join(["brainmri" if Path(sys.argv[0]).name == "brainmri" else sys.argv[0], *sys.argv[1:]]),
+            "seed": self.seed,
+            "device": _device_name(self.device),
+            "precision": self.precision,
+            "threads": torch.get_num_threads(),
+            "packages": {name: metadata.version(name) for name in PACKAGES},
+            "options": self.bundle.options(),
+        }
 
     def _read(self, name: str) -> dict[str, Any] | None:
         path = self.path / name
@@ -382,6 +420,10 @@ class RunFolder:
 def _is_ours(folder: Path, bundle_root: Path) -> bool:
     package = Path(brainmri_monai.__file__).parent.resolve()
     return any(folder == ours or ours in folder.parents for ours in (bundle_root, package, package.parent / "bundles"))
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def _device_name(device: torch.device) -> str:

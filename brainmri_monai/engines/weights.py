@@ -120,7 +120,7 @@ def _require_alike(weights: Path) -> None:
         return
     theirs = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
     for name in (name for name in ALIKE if name in ours and name in theirs):
-        if ours[name] != theirs[name]:
+        if ours[name] != theirs[name] and not str(ours[name]).startswith("$"):
             raise BrainMRIError(
                 f"{weights} has {name} {theirs[name]}, and the others {ours[name]}.\n"
                 "Give weights of runs with the same options."

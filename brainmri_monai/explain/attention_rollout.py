@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from brainmri_monai.explain.maps import as_batch, enlarge, to_map
+from brainmri_monai.explain.maps import as_batch, to_map
 from brainmri_monai.explain.watching import attention_kept, evaluating
 
 __all__ = ["attention_rollout"]
@@ -25,7 +25,7 @@ def attention_rollout(network: nn.Module, image: Tensor) -> NDArray:
         image: C H W or 1 C H W, square.
 
     Returns:
-        H W, from 0 to 1.
+        h w, the patches of the slice, from 0 to 1.
 
     Raises:
         ValueError: when the network has no such block, or more than one slice is given.
@@ -44,4 +44,4 @@ def attention_rollout(network: nn.Module, image: Tensor) -> NDArray:
     for attention in weights:
         reaching = (attention + torch.eye(tokens, device=batch.device)) / 2 @ reaching
     side = round((tokens - 1) ** 0.5)
-    return enlarge(to_map(reaching[0, 1:].view(side, side)), batch.shape[-2:])
+    return to_map(reaching[0, 1:].view(side, side))

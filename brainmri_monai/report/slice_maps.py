@@ -103,5 +103,5 @@ def _maps(
     else:
         maps = layer_maps(network, image, target=target, plus_plus=how == "gradcam++")
     with suppress(ValueError):  # a network without attention
-        maps |= {"attention rollout": attention_rollout(network, image)}
+        maps |= {"rollout, for any class": attention_rollout(network, image)}
     return maps, layer_places(network.body, image)

@@ -53,6 +53,7 @@ class TwoStepEvaluation:
         self.collect = collect
         self.resamples = resamples
         self.external = datalist.split["method"] == "external"
+        self.fitted_on = 0
 
     @property
     def folder(self) -> Path:
@@ -64,7 +65,7 @@ class TwoStepEvaluation:
 
         An external test leaves them as they are: its patients must not shape the model.
         """
-        if self.external:
+        if self.external or self.run.shipped:
             return
         self.calibrator.run()
         seen = self.collect.predictions
@@ -92,7 +93,7 @@ class TwoStepEvaluation:
         metrics["calibration"] = {
             "type_temperature": float(self.network.head.type_temperature),
             "grade_temperature": float(self.network.head.grade_temperature),
-            "fitted_on": 0 if self.external else self.fitted_on,
+            "fitted_on": self.fitted_on,
         }
         files = {e["id"]: e["image"] for e in self.datalist.parts["test"]}
         write_table(prediction_table(seen, answers, self.datalist.types), self.folder / "test_predictions.csv")

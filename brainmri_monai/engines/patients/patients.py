@@ -110,7 +110,7 @@ def tested_patients(run: RunFolder, dataset_dir: str | Path, store: ArrayStore, 
         BrainMRIError: when the other data set holds a patient or an image that the run was trained on.
     """
     run.require_same_input()
-    datalist = Datalist.load(run.path / "datalist.json")
+    datalist = Datalist.load(run.trained_on)
     with main_process_first():
         found = find_patients(dataset_dir) if str(dataset_dir) else datalist.patients()
         patients, problems = decode(found, store, size)

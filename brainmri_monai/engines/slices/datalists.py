@@ -118,7 +118,7 @@ def tested_slices(run: RunFolder, dataset_dir: str | Path, store: ArrayStore, si
             class that it does not know.
     """
     run.require_same_input()
-    datalist = SliceList.load(run.path / "datalist.json")
+    datalist = SliceList.load(run.trained_on)
     with main_process_first():
         found = find_slices(str(dataset_dir) or datalist.root)
         read = read_set(found, store, size)

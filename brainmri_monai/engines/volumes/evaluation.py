@@ -69,7 +69,7 @@ class VolumeEvaluation:
 
         An external test leaves them as they are: its patients must not shape the model.
         """
-        if self.external:
+        if self.external or self.run.shipped:
             return
         self.calibrator.run()
         _tell(self.calibration.cases.all_failed())
@@ -120,7 +120,7 @@ class VolumeEvaluation:
         found = describe_cases(table, regions, failed, self.resamples)
         temperature = dict(zip(regions, network.temperature.tolist(), strict=True))
         minimum_ml = dict(zip(regions, [round(ml, 6) for ml in network.minimum_ml.tolist()], strict=True))
-        doubts = [] if self.external else doubts_of_fit(temperature, minimum_ml, self.fitted_on)
+        doubts = [] if self.external or self.run.shipped else doubts_of_fit(temperature, minimum_ml, self.fitted_on)
         return found | {
             "external": self.external,
             "convention": self.datalist.layout,

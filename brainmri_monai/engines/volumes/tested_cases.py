@@ -34,7 +34,7 @@ def tested_cases(run: RunFolder, dataset_dir: str | Path, convention: str | None
             image that the run was trained on.
     """
     run.require_same_input()
-    datalist = CaseList.load(run.path / "datalist.json")
+    datalist = CaseList.load(run.trained_on)
     with main_process_first():
         if not str(dataset_dir):
             if not _is_unchanged(datalist):
@@ -45,7 +45,7 @@ def tested_cases(run: RunFolder, dataset_dir: str | Path, convention: str | None
                 )
             return datalist
         moved = replace(datalist, root=Path(dataset_dir).resolve())
-        own = _is_unchanged(moved)
+        own = not run.shipped and _is_unchanged(moved)
         found = find_volumes(dataset_dir, convention or (datalist.layout if own else None), allow_missing)
         labelled = [case for case in found.cases if case.label]
         known = {e["id"] for e in datalist.entries} | {e["where"] for e in datalist.excluded}

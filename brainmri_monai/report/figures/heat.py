@@ -45,7 +45,8 @@ def show(figure: Figure, picture: NDArray, box: Sequence[float], *, smooth: bool
     wide, high = figure.get_size_inches()
     left, top, width, height = box
     axes = figure.add_axes((left / wide, 1 - (top + height) / high, width / wide, height / high))
-    axes.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="bicubic" if smooth else "nearest", aspect="auto")
+    smoothing = "bicubic" if smooth else "nearest"
+    axes.imshow(np.clip(picture, 0, 1), cmap="gray", vmin=0, vmax=1, interpolation=smoothing, aspect="auto")
     axes.set_axis_off()
 
 
