@@ -128,7 +128,7 @@ def score_slices(
     values = bootstrap(of_drawn, groups, resamples, seed)
     labels, predictions = answers.labels, answers.predictions
     absent = [name for c, name in enumerate(classes) if not (labels == c).any()]
-    notes = [f"class {', '.join(absent)} does not occur among the test slices: left out of the averages"]
+    notes = [f"not among the test slices, and left out of the averages: {', '.join(absent)}"]
     overall = {name: value for name, value in values.items() if "/" not in name}
     per_class: dict[str, dict[str, Any]] = {
         name: {"support": int((labels == c).sum())} for c, name in enumerate(classes)
