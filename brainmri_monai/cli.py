@@ -30,13 +30,14 @@ def main(arguments: list[str] | None = None) -> int:
     if rest and known.command not in ("run", "crossval"):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     known.rest = rest
+    debug = getattr(known, "debug", False)
     try:
         return known.do(known) or 0
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (BrainMRIError, OSError) as error:  # an OSError names the file and the reason
-        if known.debug:
+        if debug:
             raise
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -51,7 +52,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    shared.add_argument(
+        "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error"
+    )  # no default, by which a command would undo what stands before it
     parser = argparse.ArgumentParser(prog="brainmri", description=DESCRIPTION, parents=[shared])
     parser.add_argument("--version", action="version", version=f"brainmri {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

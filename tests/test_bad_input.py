@@ -79,6 +79,7 @@ def test_evaluating_what_was_never_trained_is_told(brainmri, tmp_path):
         (("--folds", "4"), "--folds 4 alone changes nothing"),
         (("--fold", "0", "--folds", "99"), "99 folds asked for, and there are 24 patients"),
         (("--pretrained", "nowhere.pt", "--config", "mobilenet"), "nowhere.pt does not exist"),
+        (("--lr", "1e30"), "loss became nan in epoch 1: the weights are lost"),
     ],
 )
 def test_bad_value_of_an_option_is_told(train, cohort, option, said):

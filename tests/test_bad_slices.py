@@ -229,7 +229,7 @@ def test_two_classes_with_the_same_pictures_are_told(train, data):
 def test_one_class_is_told(train, data):
     for name in ("meningioma_tumor", "no_tumor", "pituitary_tumor"):
         shutil.rmtree(data / name)
-    assert_told(train(data), "two classes or more are needed", "glioma 9")
+    assert_told(train(data), "two classes or more are needed", "glioma 9.\nAdd slices of another class.")
 
 
 def test_folders_without_classes_are_told(train, tmp_path):
@@ -257,6 +257,8 @@ def test_folders_without_classes_are_told(train, tmp_path):
         (("--mixup", "-1"), "--mixup is -1, and has to be a number, 0 or more."),
         (("--pretrained", "nowhere.pt"), "nowhere.pt does not exist"),
         (("--batchsize", "3"), "did you mean --batch_size?"),
+        (("--new_layers", "classifier"), "--new_layers without --pretrained: all layers are new."),
+        (("--lr", "1e30"), "loss became nan in epoch 1: the weights are lost"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

@@ -52,9 +52,12 @@ def test_a_mistake_is_told_in_a_few_lines_with_exit_code_2(capsys):
     assert captured.out == ""
 
 
-def test_debug_shows_the_trace_of_a_mistake():
+@pytest.mark.parametrize("place", [0, 1, 3])
+def test_debug_shows_the_trace_of_a_mistake(place):
+    words = ["run", "nothing", "training"]
+    words.insert(place, "--debug")
     with pytest.raises(BrainMRIError, match="no bundle or run 'nothing'"):
-        main(["run", "nothing", "training", "--debug"])
+        main(words)
 
 
 def test_an_option_that_a_command_does_not_have_is_refused(capsys):

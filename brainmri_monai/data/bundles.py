@@ -138,6 +138,8 @@ def check_options(files: Sequence[Path], options: Mapping[str, Any], workflow: s
             f"--folds {options['folds']} alone changes nothing: which fold is the test?\n"
             "Give --fold too, or run every fold with: brainmri crossval."
         )
+    if options.get("new_layers") and not (merged | options).get("pretrained"):
+        raise BrainMRIError("--new_layers without --pretrained: all layers are new.\nGive both, or leave it out.")
     if options.get("tracking") == "mlflow" and find_spec("mlflow") is None:
         raise BrainMRIError("--tracking mlflow: mlflow is not installed.\nRun: pip install 'brainmri_monai[mlflow]'")
 

@@ -109,7 +109,9 @@ class TrainingRecord:
     def _add_batch(self, trainer: Engine) -> None:
         samples = trainer.state.batch  # decollated, as the output is: each of its items holds the loss of the batch
         self.batch_ended = time.monotonic()
-        self.sums["loss"] += float(trainer.state.output[0][CommonKeys.LOSS])
+        loss = float(trainer.state.output[0][CommonKeys.LOSS])
+        _require_finite("training", loss, trainer)
+        self.sums["loss"] += loss
         self.sums["batches"] += 1
         self.sums["samples"] += sum(int(sample["mask"].sum()) if "mask" in sample else 1 for sample in samples)
 
@@ -120,12 +122,7 @@ class TrainingRecord:
         learning_rate = self.optimizer.param_groups[0]["lr"]
         self.scheduler.step()
         metrics = {name: float(value) for name, value in self.evaluator.state.metrics.items()}
-        train_loss = sums["loss"] / sums["batches"]
-        if not math.isfinite(train_loss):
-            raise BrainMRIError(
-                f"the training loss became {train_loss} in epoch {trainer.state.epoch}: the weights are lost.\n"
-                "Lower --lr or --max_grad_norm, or give --precision float32; and --fresh, to start over."
-            )
+        _require_finite("validation", metrics.get("loss", 0.0), trainer)
         scores = {name: value for name, value in metrics.items() if math.isfinite(value)}  # no classes that are absent
         if self.metric not in {*scores, "epoch"}:
             raise BrainMRIError(
@@ -134,7 +131,7 @@ class TrainingRecord:
             )
         row = {
             "epoch": trainer.state.epoch,
-            "train_loss": train_loss,
+            "train_loss": sums["loss"] / sums["batches"],
             **{f"train_{name}": float(value) for name, value in trainer.state.metrics.items()},
             **{f"val_{name}": value if math.isfinite(value) else None for name, value in metrics.items()},
             "lr": learning_rate,
@@ -180,3 +177,11 @@ class TrainingRecord:
             kept = "the last is kept" if self.metric == "epoch" else best
             epochs = f"{trainer.state.epoch} epoch{'s' if trainer.state.epoch > 1 else ''}"
             print(f"trained {epochs}{why}; {kept}: {self.run.best}")
+
+
+def _require_finite(what: str, loss: float, trainer: Engine) -> None:
+    if not math.isfinite(loss):
+        raise BrainMRIError(
+            f"the {what} loss became {loss} in epoch {trainer.state.epoch}: the weights are lost.\n"
+            "Lower --lr or --max_grad_norm, or give --precision float32; and --fresh, to start over."
+        )

@@ -372,6 +372,8 @@ def test_cross_validation_tests_each_slice_once_and_can_be_compared(
     assert metrics["slices"] == sum(fold["slices"] for fold in metrics["folds"]) == 36
     assert any("no patient ids" in note for note in metrics["notes"])
     assert any("pessimistic" in note for note in metrics["notes"])
+    assert not any(note.startswith("a risk of") for note in metrics["notes"])
+    assert any(note.startswith("fold 0: a risk of") for note in metrics["notes"])
     assert "Fold by fold" in (tmp_path / "cv/report.html").read_text(encoding="utf-8")
     other = shutil.copytree(tmp_path / "cv", tmp_path / "other")
     code, out, err = brainmri("compare", tmp_path / "cv", other, "--output_dir", tmp_path / "compared")

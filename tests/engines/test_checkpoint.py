@@ -154,6 +154,13 @@ def test_a_loss_that_is_lost_is_told_and_the_last_good_epoch_kept(tmp_path):
     assert best_weight(tmp_path) == 2
 
 
+def test_weights_that_answer_nothing_in_the_validation_are_told(tmp_path):
+    training = Training(tmp_path, [{"loss": 1.0, "dice": 0.5}, {"loss": math.nan, "dice": 0.0}], metric="dice")
+    with pytest.raises(BrainMRIError, match="the validation loss became nan in epoch 2: the weights are lost"):
+        training.run()
+    assert load_weights(tmp_path / "last.pt")["epoch"] == 1
+
+
 def test_more_epochs_bring_the_learning_rate_to_its_end_later(tmp_path):
     Training(tmp_path, losses(1, 1, 1), cosine=True).run()
     Training(tmp_path, losses(1, 1, 1, 1, 1, 1), cosine=True).run()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from ignite.engine import Engine, Events
@@ -41,6 +43,7 @@ class TwoStepScores:
     def _compute(self, engine: Engine) -> None:
         seen = gather(self.seen)
         log_joint, labels = (np.stack(column) for column in zip(*seen, strict=True))
-        loss = self.loss(torch.from_numpy(log_joint), torch.from_numpy(labels))
-        answers = Answers(np.exp(log_joint.astype(np.float64)), labels[:, 0], labels[:, 1])
-        engine.state.metrics |= {"loss": float(loss), **statistics(answers)}
+        engine.state.metrics["loss"] = loss = float(self.loss(torch.from_numpy(log_joint), torch.from_numpy(labels)))
+        if math.isfinite(loss):  # or nothing else is, and the training is told
+            answers = Answers(np.exp(log_joint.astype(np.float64)), labels[:, 0], labels[:, 1])
+            engine.state.metrics |= statistics(answers)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from ignite.engine import Engine, Events
@@ -40,11 +42,11 @@ class SliceScores:
 
     def _compute(self, engine: Engine) -> None:
         logits, labels = (torch.from_numpy(np.stack(column)) for column in zip(*gather(self.seen), strict=True))
-        loss = self.loss(logits, labels)
-        probabilities = logits.double().softmax(dim=1).numpy()
-        scores = overall_scores(labels.numpy(), probabilities)
-        confidence = float(probabilities.max(axis=1).mean())
-        engine.state.metrics |= {"loss": float(loss), **scores, "confidence": confidence}
+        engine.state.metrics["loss"] = loss = float(self.loss(logits, labels))
+        if math.isfinite(loss):  # or nothing else is, and the training is told
+            probabilities = logits.double().softmax(dim=1).numpy()
+            scores = overall_scores(labels.numpy(), probabilities)
+            engine.state.metrics |= scores | {"confidence": float(probabilities.max(axis=1).mean())}
 
 
 class SliceTrainingScores:

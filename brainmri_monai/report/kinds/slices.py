@@ -51,8 +51,10 @@ def _pool(folders: Sequence[Path], table: pd.DataFrame) -> dict[str, Any]:
         | {name: one["tasks"]["class"][name]["value"] for name in SCORES}
         for number, one in enumerate(each)
     ]
-    notes = dict.fromkeys(note for one in each for note in one["notes"])
-    metrics["notes"] += [note for note in notes if note not in metrics["notes"]]
+    for note in dict.fromkeys(note for one in each for note in one["notes"]):
+        of = [number for number, one in enumerate(each) if note in one["notes"]]
+        said = note if len(of) == len(each) else f"fold {', '.join(map(str, of))}: {note}"
+        metrics["notes"] += [said] if note not in metrics["notes"] else []
     metrics["notes"].append("ranking scores are averages over the folds; the curves pool all out-of-fold predictions")
     return metrics
 
