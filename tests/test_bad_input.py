@@ -104,7 +104,7 @@ def test_bad_value_of_an_option_is_told(train, cohort, option, said):
         ("fold", "x", "a whole number, 0 or more, or none"),
         ("bag_policy", "middle", "one of uniform, first, center, random, all"),
         ("precision", "fp8", "one of auto, bfloat16, float32"),
-        ("fresh", "perhaps", "true or false"),
+        ("fresh", "perhaps", "True or False"),
         ("metric", "foo", "a score of the validation, such as loss, or epoch"),
     ],
 )

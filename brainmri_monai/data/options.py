@@ -77,7 +77,7 @@ _NUMBERS = {
         lambda value: _number(value) and 0 < value < 1,
     ),
     "fresh shipped official allow_missing overlay flips uncertainty": (
-        "true or false",
+        "True or False",
         lambda value: isinstance(value, bool),
     ),
 }
