@@ -138,6 +138,10 @@ def _run(arguments: argparse.Namespace) -> None:
         raise BrainMRIError(f"--processes is {arguments.processes}, and has to be 1 or more.\nLeave it out for one.")
     root = bundles.find_bundle(arguments.bundle)
     options = bundles.absolute(_options(arguments.rest))
+    if arguments.config and options.get("shipped"):
+        raise BrainMRIError(
+            "--config and --shipped: the shipped weights have a network of their own.\nGive one of them."
+        )
     if arguments.workflow == "export":
         _export(root, options)
         return

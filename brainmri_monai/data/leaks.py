@@ -25,20 +25,23 @@ def refuse_leak(entries: Iterable[Mapping[str, Any]], used: Iterable[Mapping[str
     used = list(used)
     patients = {e["patient"] for e in used if "patient" in e}
     images = {digest for e in used for digest in _images(e)}
+    known: dict[str, tuple[str, str]] = {}  # patient or picture → what it is, and what the others do likewise
     for e in entries:
         seen = not images.isdisjoint(_images(e))
         if e.get("patient") in patients:
-            what = f"patient {e['patient']} of {root} was among the patients that the run was trained on"
+            known[e["patient"]] = ("was among the patients that the network was trained on", "were")
         elif seen and "patient" in e:
-            what = f"patient {e['patient']} of {root} has an image that the run was trained on"
+            known[e["patient"]] = ("has an image that the network was trained on", "have")
         elif seen:
-            raise BrainMRIError(
-                f"{e['id']} of {root} is a picture that the run was trained on: such a test says nothing.\n"
-                "Take such pictures out of --dataset_dir."
-            )
-        else:
-            continue
-        raise BrainMRIError(f"{what}: a test on known patients says nothing.\nTake such patients out of --dataset_dir.")
+            known[e["id"]] = ("was among the pictures that the network was trained on", "were")
+    if known:
+        what = "patients" if "patient" in used[0] else "pictures"
+        first, (how, others) = next(iter(known.items()))
+        more = f", as {others} {len(known) - 1} more" if len(known) > 1 else ""
+        raise BrainMRIError(
+            f"{what[:-1]} {first} of {root} {how}{more}: a test on known {what} says nothing.\n"
+            f"Take such {what} out of --dataset_dir."
+        )
 
 
 def _images(entry: Mapping[str, Any]) -> list[str]:

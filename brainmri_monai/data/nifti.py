@@ -95,19 +95,21 @@ def orientation_doubts(image: Nifti1Image) -> Doubts:
 
 
 def read_nifti(file: Path) -> Stack:
-    """Read the slices of a volume of 3 axes, or of 4 with 1 or 3 channels last.
+    """Read the slices of a volume of 3 axes, or of 4 with 1 or 3 channels last; one slice may have 2.
 
     Raises:
         ImageError: when it is not such a volume, is cut off, or its header claims more than the file can hold.
     """
     image = open_nifti(file)
-    if len(image.shape) not in (3, 4) or image.shape[3:] not in ((), (1,), (3,)):
+    if len(image.shape) not in (2, 3, 4) or image.shape[3:] not in ((), (1,), (3,)):
         raise ImageError(
             file,
             f"a volume has 3 axes, or 4 with 1 or 3 channels last; this one has the shape {image.shape}",
             "Save one volume a file, without a time axis.",
         )
-    stack = stack_of_volume(file, read_voxels(file, image), image.affine, image.get_data_dtype())
+    voxels = read_voxels(file, image)
+    voxels = voxels[..., None] if voxels.ndim == 2 else voxels
+    stack = stack_of_volume(file, voxels, image.affine, image.get_data_dtype())
     return replace(stack, doubts=orientation_doubts(image))
 
 

@@ -146,8 +146,8 @@ class RunFolder:
 
         Other data of the same name have a folder of their own, ``<name>-2`` and so on.
         """
-        if datalist.split["method"] != "external" and not self.shipped:
-            return self.path
+        if datalist.split["method"] != "external":
+            return self.path / "own_test" if self.shipped else self.path
         name = re.sub(r"[^\w.-]+", "_", datalist.name)
         folders = (f"external/{name}{f'-{number}' if number > 1 else ''}" for number in count(1))
         return next(self.path / folder for folder in folders if self._digest_in(folder) in (None, datalist.digest))
@@ -161,9 +161,7 @@ class RunFolder:
     @property
     def doubts(self) -> list[str]:
         """What a reader of an external test has to know of the weights."""
-        if self.shipped:
-            return [f"tested were the weights that {self.bundle.name} {self.bundle.card()['version']} came with"]
-        if (self.path / "metrics_test.json").exists():
+        if self.shipped or (self.path / "metrics_test.json").exists():
             return []
         return ["these weights are not calibrated: evaluate the run on its own test first, without --dataset_dir"]
 
@@ -279,6 +277,18 @@ class RunFolder:
         if asked != how:
             raise self._other_run(f"a datalist with the split {_short(asked)}, and now it is {_short(dict(how))}")
 
+    def require_work(self, datalist: Datalist, parts: Sequence[str]) -> None:
+        """
+        Raises:
+            BrainMRIError: when a part has fewer cases than there are processes: one without any would wait for ever.
+        """
+        few = min(parts, key=lambda part: len(datalist.parts[part]))
+        if processes() > max(1, len(datalist.parts[few])):
+            raise BrainMRIError(
+                f"{processes()} processes, and {len(datalist.parts[few])} for {few}: each process needs one.\n"
+                "Give fewer --processes (torchrun: --nproc_per_node), or more data."
+            )
+
     def begin(self, datalist: Datalist) -> None:
         """Seed everything, record the decisions, and write the run as a bundle; or go on with what is recorded.
 
@@ -296,12 +306,7 @@ class RunFolder:
             how = "it stopped early; " if early else "more --epochs continue it, "
             print(f"this run is finished: {self.path} ({how}--fresh starts it over)")
             return
-        few = min(("training", "validation"), key=lambda part: len(datalist.parts[part]))
-        if len(datalist.parts[few]) < processes():
-            raise BrainMRIError(
-                f"{processes()} processes, and {len(datalist.parts[few])} for {few}: each process needs one.\n"
-                "Give fewer --processes (torchrun: --nproc_per_node), or more data."
-            )
+        self.require_work(datalist, ["training", "validation"])
         resuming = self.last.exists() and bool(self.record)
         split = _digest(datalist.parts)
         if resuming and self.record["digests"]["split"] != split:
@@ -352,13 +357,16 @@ class RunFolder:
 
         Args:
             datalist: that was tested.
-            metrics: all of them.
+            metrics: all of them; what a reader has to know of shipped weights joins the ``notes``.
             main: name → an entry of the metrics, with its ``value``.
 
         Returns:
             The path of ``metrics_test.json``.
         """
         folder = self.results(datalist)
+        if self.shipped:
+            what = f"{self.bundle.name} {self.bundle.card()['version']}"
+            metrics["notes"].append(f"tested were the weights that {what} came with")
         write_json(folder / "metrics_test.json", metrics)
         if folder == self.path:
             self.bundle.add_scores(main)

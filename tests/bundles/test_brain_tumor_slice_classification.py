@@ -401,7 +401,9 @@ def test_external_test_on_slices_of_the_training_is_refused(evaluated, write_sli
     datalist = read(evaluated / "datalist.json")
     known = next(entry for entry in datalist["training"] if entry["label"] == "glioma")
     shutil.copyfile(Path(datalist["root"]) / known["image"][0], other / "glioma/copy.png")
-    with pytest.raises(BrainMRIError, match=r"glioma/copy\.png of .* is a picture that the run was trained on"):
+    with pytest.raises(
+        BrainMRIError, match=r"picture glioma/copy\.png of .* was among the pictures that the network was trained on"
+    ):
         evaluate_slices(evaluated, dataset_dir=str(other))
 
 
@@ -460,6 +462,29 @@ def test_a_volume_is_not_for_the_portable_reader(evaluated, brainmri, tmp_path, 
     assert "failed: volume.nii.gz: " in err
     assert said in err
     assert "Traceback" not in err
+
+
+def test_volumes_of_one_slice_are_answered_in_a_folder_as_well(evaluated, brainmri, tmp_path):
+    slices = tmp_path / "slices"
+    (slices / "below").mkdir(parents=True)
+    volume = np.random.default_rng(0).integers(0, 255, (64, 48, 1), dtype=np.uint8)
+    for name, voxels in {
+        "below/three.nii.gz": volume,
+        "two.nii": volume[..., 0],
+        "many.nii": np.tile(volume, 3),
+    }.items():
+        nib.save(nib.Nifti1Image(voxels, np.diag([-1, -1, 1, 1])), slices / name)
+    Image.fromarray(volume[..., 0].T).save(slices / "one.png")
+    for name in ("DICOMDIR", "cut.dcm"):
+        (slices / name).write_bytes(bytes(128) + b"DICM")
+    code, _, err = brainmri("run", evaluated, "inference", "--dataset_dir", slices, "--output_dir", tmp_path / "out")
+    assert code == 1
+    table = read_table(tmp_path / "out/predictions.csv").set_index("id")
+    assert sorted(table.index) == ["below/three.nii.gz", "one.png", "two.nii"]
+    assert table["confidence"].nunique() == 1
+    assert "failed: many.nii: expected one slice, found 3" in err
+    assert "failed: cut.dcm: " in err
+    assert "DICOMDIR" not in err
 
 
 def test_a_network_that_guesses_answers_nothing(evaluated, evaluate_slices, tmp_path):

@@ -292,7 +292,7 @@ def test_known_patients_are_refused(copy, cohort, write_volumes, tmp_path):
     (file,) = other.glob("*/*/*_flair.nii.gz")
     same = next(cohort / file for file in entry["image"] if file.endswith("_flair.nii.gz"))
     shutil.copyfile(same, file)
-    with pytest.raises(BrainMRIError, match="has an image that the run was trained on"):
+    with pytest.raises(BrainMRIError, match="has an image that the network was trained on"):
         evaluate(copy, dataset_dir=str(other))
 
 

@@ -68,7 +68,7 @@ def test_patients(score_shipped, write_cohort, tmp_path):
     rename(data, read(find_bundle(MIL) / "models/datalist.json")["training"][0]["id"])
     code, _, err = score_shipped(MIL, data, *words)
     assert code == 2
-    assert "was among the patients that the run was trained on" in err
+    assert "was among the patients that the network was trained on" in err
 
 
 @pytest.mark.usefixtures("no_slice_report")
@@ -111,9 +111,9 @@ def test_the_own_test_of_the_weights_is_scored_again_where_the_data_are_at_hand(
     before = (shipped / "models/model.pt").read_bytes()
     code, out, err = score_shipped(shipped, Path(root), "--mc_samples", 2)
     assert code == 0, err
-    (folder,) = (tmp_path / "out/external").iterdir()
-    ours, theirs = (read(path / "metrics_test.json") for path in (folder, evaluated_run))
+    ours, theirs = (read(path / "metrics_test.json") for path in (tmp_path / "out/own_test", evaluated_run))
     assert not ours["external"]
+    assert f"tested were the weights that {MIL} 0.1.0 came with" in ours["notes"]
     ours, theirs = (metrics["tasks"]["type"]["brier"]["value"] for metrics in (ours, theirs))
     assert ours == pytest.approx(theirs)
     assert (shipped / "models/model.pt").read_bytes() == before, out
@@ -129,6 +129,9 @@ def test_what_cannot_be_scored_is_told(score_shipped, brainmri, evaluated_run, c
     code, _, err = brainmri("run", MIL, "evaluate", "--shipped", "--dataset_dir", cohort, "--output_dir", evaluated_run)
     assert code == 2
     assert "holds a run, and the weights that the bundle came with are asked for" in err
+    code, _, err = score_shipped(MIL, cohort, "--config", "mean")
+    assert code == 2
+    assert "the shipped weights have a network of their own" in err
     code, _, err = score_shipped(MIL, cohort, "--image_size", 64)
     assert code == 2
     assert "the weights were trained with image_size 224, not 64.\nGive --image_size 224, or leave it out." in err

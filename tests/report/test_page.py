@@ -160,8 +160,8 @@ def test_a_cross_validation_shows_the_attention_of_all_folds(crossvalidated):
 
 def test_a_comparison_shows_values_and_differences(compared):
     page = read(write_comparison_report(compared))
-    assert "−0.06 (−0.20 to 0.08)" in page.sections["differences"]
-    assert "0.61 (0.50 to 0.72)" in page.sections["values"]
+    assert "−0.060 (−0.200 to 0.080)" in page.sections["differences"]
+    assert "0.610 (0.500 to 0.720)" in page.sections["values"]
     assert (compared / "figures" / "comparison.png").exists()
 
 

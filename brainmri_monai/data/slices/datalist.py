@@ -9,7 +9,7 @@ from brainmri_monai.data.datalist import Datalist
 
 __all__ = ["KEPT_TOGETHER", "NO_PATIENTS", "SliceList"]
 
-NO_PATIENTS = "the set has no patient ids: other slices of a patient may stand on both sides of the split"
+NO_PATIENTS = "the set has no patient ids: other slices of a test patient may be in the training"
 KEPT_TOGETHER = "what is kept together are twins, slices that are nearly the same picture, also turned or mirrored"
 
 

@@ -53,6 +53,8 @@ class TwoStepEvaluation:
         self.collect = collect
         self.resamples = resamples
         self.external = datalist.split["method"] == "external"
+        self.fits = not self.external and not run.shipped
+        run.require_work(datalist, ["test", *(["validation"] if self.fits else [])])
         self.fitted_on = 0
 
     @property
@@ -65,7 +67,7 @@ class TwoStepEvaluation:
 
         An external test leaves them as they are: its patients must not shape the model.
         """
-        if self.external or self.run.shipped:
+        if not self.fits:
             return
         self.calibrator.run()
         seen = self.collect.predictions

@@ -157,7 +157,7 @@ def _require_strangers(patients: list[Patient], run: Datalist, external: Datalis
         )
         if own and other:
             raise BrainMRIError(
-                f"patient {own} of {external.root} has the pictures of {other}, on whom the run was trained: "
+                f"patient {own} of {external.root} has the pictures of {other}, on whom the network was trained: "
                 "a test on known patients says nothing.\nTake such patients out of --dataset_dir."
             )
 

@@ -68,6 +68,8 @@ class SliceEvaluation:
         self.foreign = foreign
         self.resamples = resamples
         self.external = datalist.split["method"] == "external"
+        self.fits = not self.external and not run.shipped
+        run.require_work(datalist, ["test", *(["validation"] if self.fits else [])])
         self.group_of = {entry["id"]: entry["group"] for entry in datalist.entries}
         self.abstention: Abstention | None = None
         self.fitted_on = 0
@@ -87,7 +89,7 @@ class SliceEvaluation:
 
         An external test leaves them as they are: its slices must not shape the model.
         """
-        if self.external or self.run.shipped:
+        if not self.fits:
             return
         (network,) = self.networks
         with torch.no_grad():

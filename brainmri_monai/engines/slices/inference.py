@@ -12,7 +12,9 @@ import torch
 from ignite.engine import Engine, Events
 from torch.utils.data import IterableDataset
 
+from brainmri_monai.data.dicom import is_dicom
 from brainmri_monai.data.images import SLICE_SUFFIXES, is_picture, require_portable
+from brainmri_monai.data.nifti import is_nifti
 from brainmri_monai.data.patients import list_folder, relative
 from brainmri_monai.data.slices.folders import OTHER_PICTURES, SAVE_AS
 from brainmri_monai.data.stack import ImageError
@@ -31,7 +33,7 @@ class SliceStream(IterableDataset):
     """Slices to classify, one after the other; one that fails is kept aside with its reason, and the others go on.
 
     Args:
-        dataset_dir: a folder; all pictures in it are taken, also those in folders below.
+        dataset_dir: a folder; all pictures and volumes of one slice in it are taken, also those in folders below.
         image: one file instead: a picture, or a volume of one slice.
         transform: applied to each sample, ``id`` and ``image``, a path.
         portable: the transform reads with MONAI's own reader: look at the files before.
@@ -171,7 +173,7 @@ def _all(root: Path) -> dict[str, Path]:
     found = {relative(file, root): file for file in _below(root)}
     if not found:
         raise BrainMRIError(
-            f"expected pictures ({', '.join(SLICE_SUFFIXES)}), found none\n{root}\n"
+            f"expected pictures ({', '.join(SLICE_SUFFIXES)}), NIfTI or DICOM files, found none\n{root}\n"
             "Give a folder that holds slices, or one slice with --image."
         )
     return found
@@ -181,5 +183,9 @@ def _below(folder: Path) -> Iterator[Path]:
     for entry in list_folder(folder):
         if entry.is_dir():
             yield from _below(entry)
-        elif is_picture(entry) or entry.suffix.lower() in OTHER_PICTURES:
+        elif is_picture(entry) or entry.suffix.lower() in OTHER_PICTURES or is_nifti(entry) or _is_dicom(entry):
             yield entry
+
+
+def _is_dicom(file: Path) -> bool:
+    return file.name.upper() != "DICOMDIR" and is_dicom(file)  # the index of a medium holds no picture

@@ -57,6 +57,8 @@ class VolumeEvaluation:
         self.scores = scores
         self.resamples = resamples
         self.external = datalist.split["method"] == "external"
+        self.fits = not self.external and not run.shipped
+        run.require_work(datalist, ["test", *(["validation"] if self.fits else [])])
         self.fitted_on = 0
 
     @property
@@ -69,7 +71,7 @@ class VolumeEvaluation:
 
         An external test leaves them as they are: its patients must not shape the model.
         """
-        if self.external or self.run.shipped:
+        if not self.fits:
             return
         self.calibrator.run()
         _tell(self.calibration.cases.all_failed())
@@ -120,7 +122,7 @@ class VolumeEvaluation:
         found = describe_cases(table, regions, failed, self.resamples)
         temperature = dict(zip(regions, network.temperature.tolist(), strict=True))
         minimum_ml = dict(zip(regions, [round(ml, 6) for ml in network.minimum_ml.tolist()], strict=True))
-        doubts = [] if self.external or self.run.shipped else doubts_of_fit(temperature, minimum_ml, self.fitted_on)
+        doubts = doubts_of_fit(temperature, minimum_ml, self.fitted_on) if self.fits else []
         return found | {
             "external": self.external,
             "convention": self.datalist.layout,

@@ -71,3 +71,17 @@ def test_two_processes_test_each_slice_once(two, evaluate_slices, brainmri, tmp_
     theirs = read(run / "metrics_test.json")["calibration"]
     assert theirs["temperature"] == pytest.approx(by_one["calibration"]["temperature"], rel=1e-4)
     assert theirs["limit"] == pytest.approx(by_one["calibration"]["limit"], rel=1e-3)
+
+
+@pytest.mark.usefixtures("no_slice_report")
+def test_two_processes_test_other_data_of_which_nothing_is_for_validation(two, write_slice_set, brainmri, tmp_path):
+    run = shutil.copytree(two[0], tmp_path / "run")
+    other = write_slice_set(tmp_path / "other", {"glioma": 2, "notumor": 1}, seed=9)
+    words = ["run", run, "evaluate", "--bootstrap", 20, "--processes", 2, "--dataset_dir"]
+    code, out, err = brainmri(*words, other)
+    assert code == 0, err
+    assert out.count("tested 3 slices") == 1
+    alone = write_slice_set(tmp_path / "alone", {"glioma": 1}, seed=10)
+    code, _, err = brainmri(*words, alone)
+    assert code != 0
+    assert "2 processes, and 1 for test: each process needs one." in err
