@@ -196,7 +196,7 @@ def test_evaluating_again_gives_the_same(evaluated, evaluate_slices, tmp_path, n
 
 def test_evaluating_at_another_size_is_refused(evaluated, evaluate_slices):
     before = (evaluated / "models/model.pt").read_bytes()
-    with pytest.raises(BrainMRIError, match="the run was trained with image_size"):
+    with pytest.raises(BrainMRIError, match="the weights were trained with image_size"):
         evaluate_slices(evaluated, image_size=48)
     assert (evaluated / "models/model.pt").read_bytes() == before
 

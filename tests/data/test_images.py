@@ -251,7 +251,12 @@ def test_three_channels_are_colours_and_one_is_grey(tmp_path, volume):
     np.testing.assert_array_equal(np.array(read) - grey, np.broadcast_to([0, 1, 2], np.shape(grey)))
 
 
-@pytest.mark.parametrize("shape", [(10, 12), (10, 12, 9, 4), (10, 12, 9, 1, 3)])
+def test_a_volume_without_a_third_axis_is_one_slice(tmp_path, volume):
+    flat, thin = (save_nifti(tmp_path / f"{v.ndim}.nii", v) for v in (volume[..., 0], volume[..., :1]))
+    np.testing.assert_array_equal(read_slices(flat), read_slices(thin))
+
+
+@pytest.mark.parametrize("shape", [(100,), (10, 12, 9, 4), (10, 12, 9, 1, 3)])
 def test_other_shapes_are_refused(tmp_path, shape):
     assert str(shape) in refusal(save_nifti(tmp_path / "v.nii.gz", np.zeros(shape, dtype=np.uint8)))
 

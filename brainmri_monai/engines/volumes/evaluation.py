@@ -58,7 +58,6 @@ class VolumeEvaluation:
         self.resamples = resamples
         self.external = datalist.split["method"] == "external"
         self.fits = not self.external and not run.shipped
-        run.require_work(datalist, ["test", *(["validation"] if self.fits else [])])
         self.fitted_on = 0
 
     @property

@@ -45,7 +45,7 @@ def tested_cases(run: RunFolder, dataset_dir: str | Path, convention: str | None
                 )
             return datalist
         moved = replace(datalist, root=Path(dataset_dir).resolve())
-        own = not run.shipped and _is_unchanged(moved)
+        own = _is_unchanged(moved)
         found = find_volumes(dataset_dir, convention or (datalist.layout if own else None), allow_missing)
         labelled = [case for case in found.cases if case.label]
         known = {e["id"] for e in datalist.entries} | {e["where"] for e in datalist.excluded}
