@@ -108,6 +108,21 @@ def test_two_processes_test_each_patient_once(two, launch_evaluate, brainmri, tm
     assert read(run / "metrics_test.json")["calibration"] == pytest.approx(by_one["calibration"], rel=1e-4)
 
 
+@pytest.mark.usefixtures("no_report")
+def test_two_processes_test_other_data_of_which_nothing_is_for_validation(two, write_cohort, brainmri, tmp_path):
+    run = shutil.copytree(two[0], tmp_path / "run")
+    words = ["run", run, "evaluate", "--mc_samples", 2, "--bootstrap", 20, "--device", "cpu", "--processes", 2]
+    other = write_cohort(tmp_path / "other", {"astrocytoma-g2": 2, "meningioma-g1": 1}, seed=9, prefix="X")
+    code, out, err = brainmri(*words, "--dataset_dir", other)
+    assert code == 0, err
+    assert out.count("tested 3 patients") == 1
+    assert sorted(pd.read_csv(run / "external/other/test_predictions.csv")["id"]) == ["X01", "X02", "X03"]
+    alone = write_cohort(tmp_path / "alone", {"astrocytoma-g2": 1}, seed=10, prefix="Y")
+    code, _, err = brainmri(*words, "--dataset_dir", alone)
+    assert code != 0
+    assert "2 processes, and 1 for test: each process needs one." in err
+
+
 def test_error_on_two_processes_is_told_once(brainmri, tmp_path):
     (tmp_path / "empty").mkdir()
     options = ["--dataset_dir", tmp_path / "empty", "--output_dir", tmp_path / "run", "--processes", 2]
