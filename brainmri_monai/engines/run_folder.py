@@ -182,6 +182,8 @@ class RunFolder:
                 f"{self.path} holds a run, and the weights that the bundle came with are asked for.\n"
                 "Give another --output_dir, or leave --shipped out."
             )
+        if self.parser.get("ensemble"):
+            raise BrainMRIError("--ensemble and --shipped: which weights are to be tested?\nGive one of them.")
         if not self.parser.get("dataset_dir"):
             raise BrainMRIError(
                 "the weights that the bundle came with have no test of their own here.\n"

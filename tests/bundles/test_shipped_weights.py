@@ -132,6 +132,9 @@ def test_what_cannot_be_scored_is_told(score_shipped, brainmri, evaluated_run, c
     code, _, err = score_shipped(MIL, cohort, "--config", "mean")
     assert code == 2
     assert "the shipped weights have a network of their own" in err
+    code, _, err = score_shipped(SLICES, cohort, "--ensemble", "['model.pt']")
+    assert code == 2
+    assert "which weights are to be tested?" in err
     code, _, err = score_shipped(MIL, cohort, "--image_size", 64)
     assert code == 2
     assert "the weights were trained with image_size 224, not 64.\nGive --image_size 224, or leave it out." in err
