@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from brainmri_monai.metrics.calibration import fit_temperature
 
-__all__ = ["BINS", "bin_voxels", "count_undecided", "counts_of", "describe_bins", "error_of_bins", "temperature_of"]
+__all__ = ["BINS", "bin_voxels", "count_logits", "counts_of", "describe_bins", "error_of_bins", "temperature_of"]
 
 BINS = 10
-UNDECIDED = 0.01  # nearer to 0 or 1 a voxel is easy, as nearly all of a brain are, and would outvote the others
-LOGITS = np.linspace(np.log(UNDECIDED / (1 - UNDECIDED)), np.log((1 - UNDECIDED) / UNDECIDED), 185)  # edges of bins
+UNDECIDED = np.log(99)  # with a larger logit a voxel is easy, as nearly all of a brain are; the others are 1 to 99 %
+LOGITS = np.linspace(-4 * UNDECIDED, 4 * UNDECIDED, 737)  # edges of bins, of which the outermost take what lies beyond
 
 
 def bin_voxels(probabilities: NDArray, truth: NDArray) -> NDArray:
@@ -65,32 +65,39 @@ def counts_of(bins: Sequence[Mapping[str, float | None]]) -> NDArray:
     return np.array(rows, dtype=float).T
 
 
-def count_undecided(probabilities: NDArray, truth: NDArray) -> NDArray:
-    """Count the voxels between 1 and 99 % by their logit, which is all that a temperature is fitted on.
+def count_logits(probabilities: NDArray, truth: NDArray) -> NDArray:
+    """Count voxels by the logit of their probability, for :func:`temperature_of`.
 
     Args:
         probabilities: n of one region, any shape.
         truth: n, boolean.
 
     Returns:
-        2 x 184: of the voxels outside and inside of the region. Such counts of several cases can be added.
+        2 x 736: of the voxels outside and inside of the region. Such counts of several cases can be added.
     """
-    undecided = (probabilities > UNDECIDED) & (probabilities < 1 - UNDECIDED)
-    p, inside = probabilities[undecided].astype(float), truth[undecided]
-    logits = np.log(p / (1 - p))
-    return np.stack([np.histogram(logits[inside == there], LOGITS)[0] for there in (False, True)])
+    with np.errstate(divide="ignore"):  # a probability of 0 or 1 has an infinite one
+        logits = np.clip(np.log(probabilities) - np.log1p(-probabilities), LOGITS[0], LOGITS[-1])
+    return np.stack([np.histogram(logits[truth == there], LOGITS)[0] for there in (False, True)])
 
 
 def temperature_of(counts: Sequence[NDArray], most: float) -> float:
     """The temperature of a region.
 
+    In each case the easy voxels, above 99 % or below 1 %, have together no more weight than the undecided ones. By
+    their number they would decide alone; without a vote they would be lifted to any probability that suits the others.
+
     Args:
-        counts: 2 x 184 of each case, of :func:`count_undecided`.
+        counts: 2 x 736 of each case, of :func:`count_logits`.
         most: as how many answers a case counts at most. Neighbouring voxels are far from independent: by their number
             they would outweigh the prior of the temperature, and a large tumour all small ones.
     """
-    weights = sum(one * min(1.0, most / max(one.sum(), 1)) for one in counts)
-    logits = np.tile((LOGITS[1:] + LOGITS[:-1]) / 2, 2)
-    labels = np.repeat([0, 1], len(LOGITS) - 1)
+    logits = (LOGITS[1:] + LOGITS[:-1]) / 2
+    undecided = np.abs(logits) < UNDECIDED
+    weights = np.zeros((2, len(logits)))
+    for one in counts:
+        hard, easy = one * undecided, one * ~undecided
+        voted = hard + easy * min(1.0, hard.sum() / max(easy.sum(), 1))
+        weights += voted * min(1.0, most / max(voted.sum(), 1))
     # a sigmoid of x is the softmax of 0 and x
-    return fit_temperature(np.stack([np.zeros_like(logits), logits], axis=1), labels, weights.ravel())
+    of_both, labels = np.tile(logits, 2), np.repeat([0, 1], len(logits))
+    return fit_temperature(np.stack([np.zeros_like(of_both), of_both], axis=1), labels, weights.ravel())

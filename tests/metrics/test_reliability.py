@@ -3,7 +3,7 @@ import pytest
 
 from brainmri_monai.metrics.reliability import (
     bin_voxels,
-    count_undecided,
+    count_logits,
     counts_of,
     describe_bins,
     error_of_bins,
@@ -35,26 +35,48 @@ def test_bins_are_counted_by_hand():
 
 @pytest.mark.parametrize("temperature", [0.7, 1.0, 2.0])
 def test_a_known_temperature_is_recovered(temperature):
-    counts = count_undecided(*voxels(temperature))
+    counts = count_logits(*voxels(temperature))
     assert temperature_of([counts], most=10_000) == pytest.approx(temperature, rel=0.05)
 
 
-def test_easy_voxels_have_no_vote():
-    p, truth = voxels(2.0, 1000)
-    easy = np.linspace(0, 0.009, 100_000)
-    alone = count_undecided(p, truth)
-    together = count_undecided(np.concatenate([p, easy, 1 - easy]), np.concatenate([truth, easy > 1, easy < 1]))
-    np.testing.assert_array_equal(alone, together)
+def background(n: int, logit: float) -> tuple[np.ndarray, np.ndarray]:
+    """Voxels outside of the region, of which the network is rightly sure."""
+    return np.full(n, sigmoid(logit)), np.zeros(n, bool)
+
+
+def together(*parts: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    return count_logits(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
+def test_easy_voxels_weigh_together_no_more_than_the_undecided_ones():
+    hard = voxels(2.0, 20_000)
+    few, many = (temperature_of([together(hard, background(n, -6))], most=1000) for n in (30_000, 3_000_000))
+    assert many == pytest.approx(few, rel=0.1)
+    assert many > 1.2  # by their number, sure and right as they are, they would sharpen: below 1
+
+
+def test_easy_voxels_are_not_lifted_to_suit_the_undecided_ones():
+    random = np.random.default_rng(0)
+    guessed = sigmoid(random.uniform(-4, 4, 20_000)), random.random(20_000) < 0.5  # flatter is always likelier
+    alone = temperature_of([count_logits(*guessed)], most=1000)
+    beside = temperature_of([together(guessed, background(3_000_000, -6))], most=1000)
+    assert alone > 5
+    assert beside < alone / 2
+
+
+def test_a_probability_of_0_or_1_counts_as_easy():
+    counts = count_logits(np.array([0.0, 1.0, 0.5], np.float32), np.array([False, True, True]))
+    assert counts[0, 0] == counts[1, -1] == 1
+    assert counts.sum() == 3
 
 
 def test_a_large_tumour_counts_no_more_than_a_small_one():
-    large, small = count_undecided(*voxels(3.0, 200_000)), count_undecided(*voxels(1.0, 5_000))
+    large, small = count_logits(*voxels(3.0, 200_000)), count_logits(*voxels(1.0, 5_000))
     both = temperature_of([large, small], most=1000)
     assert temperature_of([large * 10, small], most=1000) == pytest.approx(both, rel=1e-3)
     assert temperature_of([small], most=1000) < both < temperature_of([large], most=1000)
 
 
 def test_nothing_undecided_leaves_the_probabilities_as_they_are():
-    sure = count_undecided(np.array([0.0, 1.0]), np.array([False, True]))
-    assert sure.sum() == 0
+    sure = count_logits(np.array([0.0, 1.0]), np.array([False, True]))
     assert temperature_of([sure], most=1000) == pytest.approx(1, abs=1e-3)

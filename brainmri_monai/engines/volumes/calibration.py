@@ -15,7 +15,7 @@ from brainmri_monai.engines.volumes.labelled import LabelledVolumes
 from brainmri_monai.engines.volumes.prediction import Segmentation, VolumePrediction
 from brainmri_monai.metrics.calibration import TEMPERATURES
 from brainmri_monai.metrics.cleanup import MINIMA, best_minimum, measure_components
-from brainmri_monai.metrics.reliability import count_undecided, temperature_of
+from brainmri_monai.metrics.reliability import count_logits, temperature_of
 from brainmri_monai.networks.region_network import RegionNetwork
 from brainmri_monai.transforms.volumes import region_masks
 
@@ -31,7 +31,7 @@ class VolumeCalibration:
         network: whose buffers are fitted.
         prediction: with this network.
         cases: the validation cases.
-        voxels: as how many independent voxels the undecided ones of a case count at most, in the temperature (see
+        voxels: as how many independent voxels those of a case count at most, in the temperature (see
             :func:`~brainmri_monai.metrics.reliability.temperature_of`).
     """
 
@@ -67,11 +67,11 @@ class VolumeCalibration:
         truth = region_masks(self.cases.truth(answer.id), self.prediction.regions)
         probabilities = self.prediction.put_back(answer.probabilities, answer.image).numpy()  # R H W D
         ml = voxel_ml(answer.affine)
-        pairs = zip(probabilities > 0.5, truth, strict=True)
+        inside = probabilities.any(axis=0)  # of the brain's box
         return {
             "id": answer.id,
-            "components": [measure_components(p, t, ml) for p, t in pairs],
-            "undecided": [count_undecided(p, t) for p, t in zip(probabilities, truth, strict=True)],
+            "components": [measure_components(p > 0.5, t, ml) for p, t in zip(probabilities, truth, strict=True)],
+            "logits": [count_logits(p[inside], t[inside]) for p, t in zip(probabilities, truth, strict=True)],
         }
 
     def fit(self) -> int:
@@ -84,7 +84,7 @@ class VolumeCalibration:
         if not seen:
             return 0
         regions = range(len(self.prediction.regions))
-        temperatures = [temperature_of([one["undecided"][r] for one in seen], self.voxels) for r in regions]
+        temperatures = [temperature_of([one["logits"][r] for one in seen], self.voxels) for r in regions]
         minima = [best_minimum([one["components"][r] for one in seen]) for r in regions]
         self.network.temperature.copy_(torch.tensor(temperatures))
         self.network.minimum_ml.copy_(torch.tensor(minima))
