@@ -16,6 +16,7 @@ from brainmri_monai.engines.precision import PrecisionInferer, choose_precision
 from brainmri_monai.engines.progress import Progress
 from brainmri_monai.engines.run_folder import RunFolder, default_output_dir
 from brainmri_monai.engines.seeding import EpochSeed
+from brainmri_monai.engines.shipped_weights import ShippedWeights
 from brainmri_monai.engines.slices.datalists import tested_slices, training_slices
 from brainmri_monai.engines.slices.dataset import EmbeddedSlices, SliceBatches, as_it_is
 from brainmri_monai.engines.slices.evaluation import SliceEvaluation
@@ -55,6 +56,7 @@ __all__ = [
     "SavePredictions",
     "SaveSlices",
     "SaveVolumes",
+    "ShippedWeights",
     "SliceBatches",
     "SliceEvaluation",
     "SlicePrediction",

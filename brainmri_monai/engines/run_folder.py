@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from importlib import metadata
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from monai.utils import set_determinism
@@ -75,12 +75,14 @@ class RunFolder:
         seed: of the whole run.
         epochs: how many are asked for.
         fresh: delete what an earlier run left here, instead of resuming it.
-        shipped: test the weights that the bundle came with, on other data, in place of those of a run.
 
     Raises:
         BrainMRIError: when the folder belongs to a bundle or the package, an option has a value that is not allowed, or
-            the device is not there; or for a test of shipped weights in the folder of a run, or without data.
+            the device is not there.
     """
+
+    fits: ClassVar[bool] = True  # whether an evaluation on the own test fits constants, and saves them with the weights
+    own_test: ClassVar[str] = ""  # the folder of its results
 
     def __init__(
         self,
@@ -92,18 +94,16 @@ class RunFolder:
         seed: int,
         epochs: int,
         fresh: bool = False,
-        shipped: bool = False,
     ) -> None:
         self.parser = running_parser()
         require_values(self.parser)
         self.path = Path(output_dir).resolve()
         self.bundle = RunBundle(self.path, Path(bundle_root).resolve(), self.parser)
-        self.shipped = shipped
-        self.ckpt_dir = self.bundle.source / "models" if shipped else Path(ckpt_dir).resolve()
+        self.ckpt_dir = Path(ckpt_dir).resolve()
         self.device = require_device(device)
         self.seed = seed
         self.epochs = epochs
-        for folder in (self.path, *([] if shipped else [self.ckpt_dir])):
+        for folder in (self.path, self.ckpt_dir):
             if _is_ours(folder, self.bundle.source) and not (self.bundle.source / "run.json").exists():
                 raise BrainMRIError(
                     f"the output folder {folder} lies in a bundle or in the package.\n"
@@ -114,8 +114,6 @@ class RunFolder:
                 self._clear()
         self.record: dict[str, Any] = self._read("run.json") or {}
         self._precision = precision
-        if shipped:
-            self._require_shipped()
 
     @property
     def precision(self) -> str:
@@ -135,19 +133,19 @@ class RunFolder:
     @property
     def trained_on(self) -> Path:
         """The datalist that the weights were made with."""
-        return (self.ckpt_dir if self.shipped else self.path) / "datalist.json"
+        return self.path / "datalist.json"
 
     def network(self, configured: nn.Module) -> nn.Module:
-        """The network that :attr:`best` belongs to: the configured one, or that of the bundle as shipped."""
-        return self.bundle.network() if self.shipped else configured
+        """The network that :attr:`best` belongs to."""
+        return configured
 
     def results(self, datalist: Datalist) -> Path:
-        """Where an evaluation on a datalist writes: here, or below for an external test or shipped weights.
+        """Where an evaluation on a datalist writes: here, or below for an external test.
 
         Other data of the same name have a folder of their own, ``<name>-2`` and so on.
         """
         if datalist.split["method"] != "external":
-            return self.path / "own_test" if self.shipped else self.path
+            return self.path / self.own_test
         name = re.sub(r"[^\w.-]+", "_", datalist.name)
         folders = (f"external/{name}{f'-{number}' if number > 1 else ''}" for number in count(1))
         return next(self.path / folder for folder in folders if self._digest_in(folder) in (None, datalist.digest))
@@ -161,7 +159,7 @@ class RunFolder:
     @property
     def doubts(self) -> list[str]:
         """What a reader of an external test has to know of the weights."""
-        if self.shipped or (self.path / "metrics_test.json").exists():
+        if (self.path / "metrics_test.json").exists():
             return []
         return ["these weights are not calibrated: evaluate the run on its own test first, without --dataset_dir"]
 
@@ -169,26 +167,6 @@ class RunFolder:
     def made_of(self) -> dict[str, str]:
         """Digests of the data and the split that the weights are made of."""
         return {name: self.record.get("digests", {}).get(name, "") for name in ("data", "split")}
-
-    def _require_shipped(self) -> None:
-        """
-        Raises:
-            BrainMRIError: when the shipped weights are asked for and there are none, or no data to test them on.
-        """
-        if (self.bundle.source / "run.json").exists():
-            raise BrainMRIError(f"{self.bundle.source} is a run, not a bundle as shipped.\nLeave --shipped out.")
-        if self.record:
-            raise BrainMRIError(
-                f"{self.path} holds a run, and the weights that the bundle came with are asked for.\n"
-                "Give another --output_dir, or leave --shipped out."
-            )
-        if self.parser.get("ensemble"):
-            raise BrainMRIError("--ensemble and --shipped: which weights are to be tested?\nGive one of them.")
-        if not self.parser.get("dataset_dir"):
-            raise BrainMRIError(
-                "the weights that the bundle came with have no test of their own here.\n"
-                "Give labelled data with --dataset_dir."
-            )
 
     def _require_own_weights(self) -> None:
         """
@@ -246,18 +224,19 @@ class RunFolder:
             BrainMRIError: when an evaluation would prepare images otherwise than the network was trained on them, or
                 has the weights of another run, which may have been trained on what is the test here.
         """
-        if not self.shipped:
-            self._require_own_weights()
+        self._require_own_weights()
         if self.record and self.last.exists() and not self.record["finished"] and is_main_process():
             print("note: the training of this run is not finished; its best weights so far are tested")
-        trained = self.bundle.inference() if self.shipped else self.record.get("options", {})
-        where = "leave it out" if self.shipped else f"run the evaluation from {self.path}, which knows it"
-        for name in ("image_size", "spacing", *([] if self.shipped else ["precision"])):
+        names, trained = ("image_size", "spacing", "precision"), self.record.get("options", {})
+        self._require_options(names, trained, f"run the evaluation from {self.path}, which knows it")
+
+    def _require_options(self, names: Sequence[str], trained: Mapping[str, Any], otherwise: str) -> None:
+        for name in names:
             now = self.parser.get(name)
             if name in trained and now != trained[name]:
                 raise BrainMRIError(
                     f"the weights were trained with {name} {trained[name]}, not {now}.\n"
-                    f"Give --{name} {trained[name]}, or {where}."
+                    f"Give --{name} {trained[name]}, or {otherwise}."
                 )
 
     def require_same_data(self, before: Datalist, how: Mapping[str, Any], digest: str) -> None:
@@ -359,16 +338,13 @@ class RunFolder:
 
         Args:
             datalist: that was tested.
-            metrics: all of them; what a reader has to know of shipped weights joins the ``notes``.
+            metrics: all of them.
             main: name → an entry of the metrics, with its ``value``.
 
         Returns:
             The path of ``metrics_test.json``.
         """
         folder = self.results(datalist)
-        if self.shipped:
-            what = f"{self.bundle.name} {self.bundle.card()['version']}"
-            metrics["notes"].append(f"tested were the weights that {what} came with")
         write_json(folder / "metrics_test.json", metrics)
         if folder == self.path:
             self.bundle.add_scores(main)

@@ -53,7 +53,7 @@ class TwoStepEvaluation:
         self.collect = collect
         self.resamples = resamples
         self.external = datalist.split["method"] == "external"
-        self.fits = not self.external and not run.shipped
+        self.fits = run.fits and not self.external
         run.require_work(datalist, ["test", *(["validation"] if self.fits else [])])
         self.fitted_on = 0
 

@@ -68,7 +68,7 @@ class SliceEvaluation:
         self.foreign = foreign
         self.resamples = resamples
         self.external = datalist.split["method"] == "external"
-        self.fits = not self.external and not run.shipped
+        self.fits = run.fits and not self.external
         run.require_work(datalist, ["test", *(["validation"] if self.fits else [])])
         self.group_of = {entry["id"]: entry["group"] for entry in datalist.entries}
         self.abstention: Abstention | None = None

@@ -57,7 +57,7 @@ class VolumeEvaluation:
         self.scores = scores
         self.resamples = resamples
         self.external = datalist.split["method"] == "external"
-        self.fits = not self.external and not run.shipped
+        self.fits = run.fits and not self.external
         self.fitted_on = 0
 
     @property

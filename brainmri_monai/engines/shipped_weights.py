@@ -1,0 +1,81 @@
+"""The folder of a test of the weights that a bundle came with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from torch import nn
+
+from brainmri_monai.data.datalist import Datalist
+from brainmri_monai.engines.run_folder import RunFolder
+from brainmri_monai.errors import BrainMRIError
+
+__all__ = ["ShippedWeights"]
+
+
+class ShippedWeights(RunFolder):
+    """``<output_dir>`` of a test of the weights in a bundle's ``models/``, which stay as they are.
+
+    Args:
+        output_dir: the folder; not that of a run.
+        bundle_root: the bundle, whose ``models/datalist.json`` names what the weights have seen.
+        ckpt_dir, fresh: those of a run, which is not touched.
+        options: as of :class:`RunFolder`.
+
+    Raises:
+        BrainMRIError: as :class:`RunFolder`; also when the bundle or the folder is a run, or no data are given.
+    """
+
+    fits: ClassVar[bool] = False
+    own_test: ClassVar[str] = "own_test"
+
+    def __init__(
+        self,
+        output_dir: str | Path,
+        bundle_root: str | Path,
+        ckpt_dir: str | Path | None = None,
+        fresh: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(output_dir, Path(output_dir) / "models", bundle_root, **options)
+        self.ckpt_dir = self.bundle.source / "models"
+        if (self.bundle.source / "run.json").exists():
+            raise BrainMRIError(f"{self.bundle.source} is a run, not a bundle as shipped.\nLeave --shipped out.")
+        if self.record:
+            raise BrainMRIError(
+                f"{self.path} holds a run, and the weights that the bundle came with are asked for.\n"
+                "Give another --output_dir, or leave --shipped out."
+            )
+        if self.parser.get("ensemble"):
+            raise BrainMRIError("--ensemble and --shipped: which weights are to be tested?\nGive one of them.")
+        if not self.parser.get("dataset_dir"):
+            raise BrainMRIError(
+                "the weights that the bundle came with have no test of their own here.\n"
+                "Give labelled data with --dataset_dir."
+            )
+
+    @property
+    def trained_on(self) -> Path:
+        return self.ckpt_dir / "datalist.json"
+
+    @property
+    def doubts(self) -> list[str]:
+        return []
+
+    def network(self, configured: nn.Module) -> nn.Module:
+        """The network of the bundle's inference, whatever the training has."""
+        return self.bundle.network()
+
+    def require_same_input(self) -> None:
+        """
+        Raises:
+            BrainMRIError: when images would be prepared otherwise than the network was trained on them.
+        """
+        self._require_options(("image_size", "spacing"), self.bundle.inference(), "leave it out")
+
+    def save_scores(self, datalist: Datalist, metrics: Mapping[str, Any], main: Mapping[str, Mapping]) -> Path:
+        what = f"{self.bundle.name} {self.bundle.card()['version']}"
+        metrics["notes"].append(f"tested were the weights that {what} came with")
+        return super().save_scores(datalist, metrics, main)
