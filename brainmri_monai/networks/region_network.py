@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from brainmri_monai.networks.volume_norms import with_volume_norms
+from brainmri_monai.networks.norms import replace_norms
 
 __all__ = ["RegionNetwork"]
 
@@ -29,7 +29,7 @@ class RegionNetwork(nn.Module):
 
     def __init__(self, body: nn.Module, num_regions: int = 3) -> None:
         super().__init__()
-        self.body = with_volume_norms(body).to(memory_format=torch.channels_last_3d)
+        self.body = replace_norms(body).to(memory_format=torch.channels_last_3d)
         # fitted on validation cases after the training; these values change nothing
         self.register_buffer("temperature", torch.ones(num_regions))
         self.register_buffer("minimum_ml", torch.zeros(num_regions))  # components of a region below it are noise

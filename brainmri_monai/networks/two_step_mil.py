@@ -7,6 +7,8 @@ from typing import Optional
 import torch
 from torch import Tensor, nn
 
+from brainmri_monai.networks.norms import replace_norms
+
 __all__ = ["NUM_GRADES", "TwoStepHead", "TwoStepMIL"]
 
 NUM_GRADES = 4  # WHO grades 1 to 4
@@ -83,7 +85,7 @@ class TwoStepMIL(nn.Module):
     ) -> None:
         super().__init__()
         self.chunk = 32  # slices that are encoded at once in evaluation
-        self.encoder = encoder.to(memory_format=torch.channels_last)
+        self.encoder = replace_norms(encoder).to(memory_format=torch.channels_last)
         self.head = TwoStepHead(pool, num_types, features, dropout)
 
     def forward(self, image: Tensor, mask: Optional[Tensor] = None) -> Tensor:  # noqa: UP045 (TorchScript)

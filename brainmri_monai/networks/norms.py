@@ -1,8 +1,8 @@
-"""Group and instance norm of whole volumes, right to float32 and without a copy.
+"""Group and instance norm of images whose channels lie last in memory: right to float32, and without copies.
 
-PyTorch's group norm of volumes whose channels lie last in memory adds up millions of float32 one after the other: over
-144 x 176 x 144 voxels in one thread its answer is off by 0.02, and depends on the number of threads. Its instance norm
-is right, but copies the volume to another order and back.
+PyTorch's group norm of such volumes adds up millions of float32 one after the other: over 144 x 176 x 144 voxels in one
+thread its answer is off by 0.02, and depends on the number of threads. Its instance norm is right, but copies the image
+to another order and back, and leaves what follows in that order.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Optional  # TorchScript reads the annotations, and does not k
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import group_norm, instance_norm
+from torch.nn.functional import batch_norm, group_norm, instance_norm
 
-__all__ = ["VolumeGroupNorm", "VolumeInstanceNorm", "with_volume_norms"]
+__all__ = ["SliceInstanceNorm", "VolumeGroupNorm", "VolumeInstanceNorm", "replace_norms"]
 
 LARGE = 100_000  # voxels; over fewer ones PyTorch's group norm is off by less than 1e-4, and faster
 
@@ -82,16 +82,29 @@ class VolumeInstanceNorm(nn.InstanceNorm3d):
         return _instance_norm(volume, self.weight, self.bias, self.eps)
 
 
-def with_volume_norms(body: nn.Module) -> nn.Module:
-    """The network, its group and instance norms replaced by those above; the names of its parameters stay."""
-    for parent in body.modules():
+class SliceInstanceNorm(nn.InstanceNorm2d):
+    """PyTorch's instance norm without running means; on a CPU a batch norm of each slice. B C H W → the same."""
+
+    def forward(self, slices: Tensor) -> Tensor:
+        if slices.is_cuda or not slices.is_contiguous(memory_format=torch.channels_last):
+            return instance_norm(slices, None, None, self.weight, self.bias, True, 0.0, self.eps)
+        each = [batch_norm(one, None, None, self.weight, self.bias, True, 0.0, self.eps) for one in slices.split(1)]
+        return torch.cat(each)
+
+
+def replace_norms(network: nn.Module) -> nn.Module:
+    """The network with the norms above in place of PyTorch's; the names of its parameters stay."""
+    for parent in network.modules():
         for name, norm in parent.named_children():
+            plain = not getattr(norm, "track_running_stats", False)
             if type(norm) is nn.GroupNorm:
-                replaced: nn.Module = VolumeGroupNorm(norm.num_groups, norm.num_channels, norm.eps, norm.affine)
-            elif type(norm) is nn.InstanceNorm3d and not norm.track_running_stats:
-                replaced = VolumeInstanceNorm(norm.num_features, norm.eps, affine=norm.affine)
+                ours: nn.Module = VolumeGroupNorm(norm.num_groups, norm.num_channels, norm.eps, norm.affine)
+            elif type(norm) is nn.InstanceNorm3d and plain:
+                ours = VolumeInstanceNorm(norm.num_features, norm.eps, affine=norm.affine)
+            elif type(norm) is nn.InstanceNorm2d and plain:
+                ours = SliceInstanceNorm(norm.num_features, norm.eps, affine=norm.affine)
             else:
                 continue
-            replaced.load_state_dict(norm.state_dict())
-            setattr(parent, name, replaced.train(norm.training))
-    return body
+            ours.load_state_dict(norm.state_dict())
+            setattr(parent, name, ours.train(norm.training))
+    return network

@@ -5,8 +5,8 @@ import torch
 from monai.networks.nets import SegResNet, UNet
 from torch import nn
 
+from brainmri_monai.networks.norms import LARGE, SliceInstanceNorm, VolumeGroupNorm, VolumeInstanceNorm, replace_norms
 from brainmri_monai.networks.region_network import RegionNetwork
-from brainmri_monai.networks.volume_norms import LARGE, VolumeGroupNorm, VolumeInstanceNorm, with_volume_norms
 
 
 def volume(channels: int = 4, batch: int = 2, sides: tuple[int, int, int] = (56, 48, 48)) -> torch.Tensor:
@@ -36,7 +36,7 @@ NORMS = [
 def test_the_answer_is_that_of_float64(norm, sides):
     image = volume(sides=sides)
     assert (image[0, 0].numel() > LARGE) == (sides[0] == 56)
-    ours = with_volume_norms(nn.Sequential(deepcopy(norm)))[0].eval()
+    ours = replace_norms(nn.Sequential(deepcopy(norm)))[0].eval()
     assert isinstance(ours, VolumeGroupNorm | VolumeInstanceNorm)
     expected = deepcopy(norm).double().eval()(image.double())
     torch.testing.assert_close(ours(image).double(), expected, atol=1e-4, rtol=0)
@@ -44,7 +44,7 @@ def test_the_answer_is_that_of_float64(norm, sides):
 
 def test_a_brain_is_normalized_alike_by_one_and_two_threads():
     threads, image = torch.get_num_threads(), volume(channels=8, batch=1, sides=(96, 112, 96)) + 3
-    norm = with_volume_norms(nn.Sequential(nn.GroupNorm(4, 8)))[0].eval()
+    norm = replace_norms(nn.Sequential(nn.GroupNorm(4, 8)))[0].eval()
     expected, answers = nn.GroupNorm(4, 8).double()(image.double()), []
     try:
         for number in (1, 2):
@@ -58,20 +58,41 @@ def test_a_brain_is_normalized_alike_by_one_and_two_threads():
 
 
 def test_channels_stay_last():
-    norm = with_volume_norms(nn.Sequential(nn.InstanceNorm3d(4)))[0].eval()
+    norm = replace_norms(nn.Sequential(nn.InstanceNorm3d(4)))[0].eval()
     assert norm(volume()).is_contiguous(memory_format=torch.channels_last_3d)
 
 
 def test_half_precision_and_training_are_left_to_pytorch():
     image, norm = volume(), nn.GroupNorm(2, 4)
-    ours = with_volume_norms(nn.Sequential(deepcopy(norm)))[0]
+    ours = replace_norms(nn.Sequential(deepcopy(norm)))[0]
     torch.testing.assert_close(ours.train()(image), norm(image), atol=0, rtol=0)
     half = ours.eval().bfloat16()(image.bfloat16())
     torch.testing.assert_close(half, norm.bfloat16()(image.bfloat16()), atol=0, rtol=0)
 
 
+@pytest.mark.parametrize("affine", [True, False])
+def test_slices_are_normalized_as_in_float64_and_so_are_their_gradients(affine):
+    torch.manual_seed(0)
+    image = (torch.rand(5, 6, 40, 30) + torch.rand(5, 6, 1, 1)).contiguous(memory_format=torch.channels_last)
+    norm = nn.InstanceNorm2d(6, affine=affine)
+    if affine:
+        with_affine(norm)
+    ours = replace_norms(nn.Sequential(deepcopy(norm)))[0]
+    assert isinstance(ours, SliceInstanceNorm)
+    exact, mine = image.double().requires_grad_(), image.clone().requires_grad_()
+    expected, answer = norm.double()(exact), ours(mine)
+    assert answer.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(answer.double(), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(torch.jit.script(ours)(mine), answer)
+    expected.square().mul(expected.detach()).mean().backward()
+    answer.square().mul(answer.detach()).mean().backward()
+    torch.testing.assert_close(mine.grad.double(), exact.grad, atol=1e-6, rtol=0)
+    for one, other in zip(ours.parameters(), norm.parameters(), strict=True):
+        torch.testing.assert_close(one.grad.double(), other.grad, atol=1e-5, rtol=0)
+
+
 def test_a_norm_with_running_means_is_not_replaced():
-    body = with_volume_norms(nn.Sequential(nn.InstanceNorm3d(4, track_running_stats=True), nn.BatchNorm3d(4)))
+    body = replace_norms(nn.Sequential(nn.InstanceNorm3d(4, track_running_stats=True), nn.BatchNorm3d(4)))
     assert [type(norm) for norm in body] == [nn.InstanceNorm3d, nn.BatchNorm3d]
 
 
