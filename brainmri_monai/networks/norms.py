@@ -1,3 +1,4 @@
+# ruff: noqa: UP045
 """Group and instance norm of images whose channels lie last in memory: right to float32, and without copies.
 
 PyTorch's group norm of such volumes adds up millions of float32 one after the other: over 144 x 176 x 144 voxels in one
@@ -25,7 +26,7 @@ def is_large(volume: Tensor, voxels: int = LARGE) -> bool:
     return large and not volume.is_cuda and volume.dtype == torch.float32
 
 
-def normalize(volume: Tensor, groups: int, weight: Optional[Tensor], bias: Optional[Tensor], eps: float) -> Tensor:  # noqa: UP045
+def normalize(volume: Tensor, groups: int, weight: Optional[Tensor], bias: Optional[Tensor], eps: float) -> Tensor:
     """B C H W D → the same, each group of channels with mean 0 and variance 1; sums are in float32 over a plane, and in
     float64 over the planes."""
     batch, channels, height, width, depth = volume.shape
@@ -48,26 +49,28 @@ def normalize(volume: Tensor, groups: int, weight: Optional[Tensor], bias: Optio
 
 
 @torch.jit.script_if_tracing
-def _group_norm(volume: Tensor, groups: int, weight: Optional[Tensor], bias: Optional[Tensor], eps: float) -> Tensor:  # noqa: UP045
-    if is_large(volume):
-        return normalize(volume, groups, weight, bias, eps)
-    return group_norm(volume, groups, weight, bias, eps)
+def _group_norm(
+    volume: Tensor, groups: int, weight: Optional[Tensor], bias: Optional[Tensor], eps: float, training: bool
+) -> Tensor:
+    if training or not is_large(volume):
+        return group_norm(volume, groups, weight, bias, eps)
+    return normalize(volume, groups, weight, bias, eps)
 
 
 @torch.jit.script_if_tracing
-def _instance_norm(volume: Tensor, weight: Optional[Tensor], bias: Optional[Tensor], eps: float) -> Tensor:  # noqa: UP045
-    if is_large(volume):
-        return normalize(volume, volume.shape[1], weight, bias, eps)
-    return instance_norm(volume, None, None, weight, bias, True, 0.0, eps)
+def _instance_norm(
+    volume: Tensor, weight: Optional[Tensor], bias: Optional[Tensor], eps: float, training: bool
+) -> Tensor:
+    if training or not is_large(volume):
+        return instance_norm(volume, None, None, weight, bias, True, 0.0, eps)
+    return normalize(volume, volume.shape[1], weight, bias, eps)
 
 
 class VolumeGroupNorm(nn.GroupNorm):
     """PyTorch's group norm; in evaluation on a CPU right for large volumes, too. B C H W D → the same."""
 
     def forward(self, volume: Tensor) -> Tensor:
-        if self.training:
-            return group_norm(volume, self.num_groups, self.weight, self.bias, self.eps)
-        return _group_norm(volume, self.num_groups, self.weight, self.bias, self.eps)
+        return _group_norm(volume, self.num_groups, self.weight, self.bias, self.eps, self.training)
 
 
 class VolumeInstanceNorm(nn.InstanceNorm3d):
@@ -77,9 +80,7 @@ class VolumeInstanceNorm(nn.InstanceNorm3d):
     """
 
     def forward(self, volume: Tensor) -> Tensor:
-        if self.training:
-            return instance_norm(volume, None, None, self.weight, self.bias, True, 0.0, self.eps)
-        return _instance_norm(volume, self.weight, self.bias, self.eps)
+        return _instance_norm(volume, self.weight, self.bias, self.eps, self.training)
 
 
 class SliceInstanceNorm(nn.InstanceNorm2d):
