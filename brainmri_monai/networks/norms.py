@@ -31,15 +31,18 @@ def normalize(volume: Tensor, groups: int, weight: Optional[Tensor], bias: Optio
     float64 over the planes."""
     batch, channels, height, width, depth = volume.shape
     planes = volume.permute(0, 2, 3, 4, 1).reshape(batch, height, width * depth, channels)  # a view: channels lie last
-    voxels = height * width * depth * (channels // groups)
-    sums = planes.sum(2).double().sum(1)  # B C
-    squares = torch.linalg.vector_norm(planes, dim=2).double().square().sum(1)
-    mean = sums.view(batch, groups, -1).sum(2, keepdim=True) / voxels  # B G 1
-    square = squares.view(batch, groups, -1).sum(2, keepdim=True) / voxels
-    scale = (square - mean.square()).clamp(min=0).add(eps).rsqrt()
-    shift = -mean * scale
     each = [batch, groups, channels // groups]
-    scale, shift = scale.expand(each).reshape(batch, channels), shift.expand(each).reshape(batch, channels)
+    voxels = height * width * depth * (channels // groups)
+    mean = planes.sum(2).double().sum(1).view(each).sum(2, keepdim=True) / voxels  # B G 1
+    squares = torch.linalg.vector_norm(planes, dim=2).double().square().sum(1)
+    variance = squares.view(each).sum(2, keepdim=True) / voxels - mean.square()
+    if bool((mean.square() > 100 * variance).any()):  # the difference has lost digits
+        centre = mean.expand(each).reshape(batch, 1, 1, channels).to(volume.dtype)
+        squares = torch.linalg.vector_norm(planes - centre, dim=2).double().square().sum(1)
+        variance = squares.view(each).sum(2, keepdim=True) / voxels
+    scale = (variance + eps).rsqrt()
+    shift = (-mean * scale).expand(each).reshape(batch, channels)
+    scale = scale.expand(each).reshape(batch, channels)
     if weight is not None:
         scale, shift = scale * weight, shift * weight
     if bias is not None:
