@@ -69,6 +69,13 @@ def _instance_norm(
     return normalize(volume, volume.shape[1], weight, bias, eps)
 
 
+@torch.jit.script_if_tracing
+def _slice_norm(slices: Tensor, weight: Optional[Tensor], bias: Optional[Tensor], eps: float) -> Tensor:
+    if slices.is_cuda or not slices.is_contiguous(memory_format=torch.channels_last):
+        return instance_norm(slices, None, None, weight, bias, True, 0.0, eps)
+    return torch.cat([batch_norm(one, None, None, weight, bias, True, 0.0, eps) for one in slices.split(1)])
+
+
 class VolumeGroupNorm(nn.GroupNorm):
     """PyTorch's group norm; in evaluation on a CPU right for large volumes, too. B C H W D → the same."""
 
@@ -90,10 +97,7 @@ class SliceInstanceNorm(nn.InstanceNorm2d):
     """PyTorch's instance norm without running means; on a CPU a batch norm of each slice. B C H W → the same."""
 
     def forward(self, slices: Tensor) -> Tensor:
-        if slices.is_cuda or not slices.is_contiguous(memory_format=torch.channels_last):
-            return instance_norm(slices, None, None, self.weight, self.bias, True, 0.0, self.eps)
-        each = [batch_norm(one, None, None, self.weight, self.bias, True, 0.0, self.eps) for one in slices.split(1)]
-        return torch.cat(each)
+        return _slice_norm(slices, self.weight, self.bias, self.eps)
 
 
 def replace_norms(network: nn.Module) -> nn.Module:

@@ -93,6 +93,7 @@ def test_slices_are_normalized_as_in_float64_and_so_are_their_gradients(affine):
     assert answer.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(answer.double(), expected, atol=1e-5, rtol=0)
     torch.testing.assert_close(torch.jit.script(ours)(mine), answer)
+    torch.testing.assert_close(torch.jit.trace(ours, mine[:2])(mine), answer)
     expected.square().mul(expected.detach()).mean().backward()
     answer.square().mul(answer.detach()).mean().backward()
     torch.testing.assert_close(mine.grad.double(), exact.grad, atol=1e-6, rtol=0)
