@@ -34,6 +34,7 @@ __all__ = ["RunFolder", "default_output_dir"]
 # a resumed run may change these: where things lie, how long to train, and what follows from the data
 FREE_OPTIONS = {"bundle_root", "dataset_dir", "output_dir", "ckpt_dir", "cache_dir", "epochs", "fresh"}
 FREE_OPTIONS |= {"device", "types", "classes", "imports", "_meta_"}
+PREPARED = ("image_size", "spacing", "regions")  # with others the weights would answer all the same
 PACKAGES = ("torch", "monai", "numpy", "pytorch-ignite", "scikit-learn", "pillow", "nibabel", "itk")
 # nothing of it outlives the weights that it was made with
 MADE_BY_WEIGHTS = ("metrics_test.json", "test_predictions.csv", "attention.csv", "segmentations", "figures")
@@ -227,7 +228,7 @@ class RunFolder:
         self._require_own_weights()
         if self.record and self.last.exists() and not self.record["finished"] and is_main_process():
             print("note: the training of this run is not finished; its best weights so far are tested")
-        names, trained = ("image_size", "spacing", "precision"), self.record.get("options", {})
+        names, trained = (*PREPARED, "precision"), self.record.get("options", {})
         self._require_options(names, trained, f"run the evaluation from {self.path}, which knows it")
 
     def _require_options(self, names: Sequence[str], trained: Mapping[str, Any], otherwise: str) -> None:
@@ -365,7 +366,7 @@ class RunFolder:
             "precision": self.precision,
             "threads": torch.get_num_threads(),
             "packages": {name: metadata.version(name) for name in PACKAGES},
-            "options": self.bundle.options(),
+            "options": self.bundle.options() | {"ckpt_dir": str(self.ckpt_dir)},
         }
 
     def _read(self, name: str) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from torch import nn
 
 from brainmri_monai.data.datalist import Datalist
-from brainmri_monai.engines.run_folder import RunFolder
+from brainmri_monai.engines.run_folder import PREPARED, RunFolder
 from brainmri_monai.errors import BrainMRIError
 
 __all__ = ["ShippedWeights"]
@@ -73,7 +73,7 @@ class ShippedWeights(RunFolder):
         Raises:
             BrainMRIError: when images would be prepared otherwise than the network was trained on them.
         """
-        self._require_options(("image_size", "spacing"), self.bundle.inference(), "leave it out")
+        self._require_options(PREPARED, self.bundle.inference(), "leave it out")
 
     def save_scores(self, datalist: Datalist, metrics: Mapping[str, Any], main: Mapping[str, Mapping]) -> Path:
         what = f"{self.bundle.name} {self.bundle.card()['version']}"

@@ -89,8 +89,18 @@ def test_volumes_by_the_network_of_the_inference(score_shipped, write_volumes, t
     code, out, err = score_shipped(VOLUMES, data, "--bootstrap", 20)
     assert code == 0, err
     assert "tested 2 cases of 2 patients" in out
-    assert read(tmp_path / "out/external/mine/metrics_test.json")["external"]
+    results = tmp_path / "out/external/mine"
+    assert read(results / "metrics_test.json")["external"]
+    assert read(results / "run.json")["options"]["ckpt_dir"] == str(find_bundle(VOLUMES) / "models")
     assert files_of(VOLUMES) == before
+
+
+def test_regions_are_those_that_the_weights_were_trained_on(score_shipped, write_volumes, tmp_path):
+    data = write_volumes(tmp_path / "mine", first=900, cases=[("HGG", "CBICA")])
+    for regions in ("['WT','TC','ET']", "['WT']"):  # in another order each would be scored as another
+        code, _, err = score_shipped(VOLUMES, data, "--regions", regions)
+        assert code == 2
+        assert "the weights were trained with regions ['TC', 'WT', 'ET'], not ['WT'" in err
 
 
 @pytest.mark.usefixtures("no_report")
