@@ -52,6 +52,10 @@ class RunBundle:
         """The configuration of the inference of the bundle that is run."""
         return _read(self.source / "configs/inference.json")
 
+    def evaluation(self) -> dict[str, Any]:
+        """What is laid over the configuration of the training for an evaluation."""
+        return _read(self.source / "configs/evaluate.json")
+
     def network(self) -> nn.Module:
         """The network that the weights in the bundle's ``models/`` belong to."""
         return ConfigParser(self.inference()).get_parsed_content("network_def")

@@ -21,7 +21,8 @@ class ShippedWeights(RunFolder):
     Args:
         output_dir: the folder; not that of a run.
         bundle_root: the bundle, whose ``models/datalist.json`` names what the weights have seen.
-        ckpt_dir, fresh: those of a run, which is not touched.
+        ckpt_dir: of a run; only ``<output_dir>/models``, as it is when none is given.
+        fresh: of a run, which is not touched.
         options: as of :class:`RunFolder`.
 
     Raises:
@@ -39,7 +40,8 @@ class ShippedWeights(RunFolder):
         fresh: bool = False,
         **options: Any,
     ) -> None:
-        super().__init__(output_dir, Path(output_dir) / "models", bundle_root, **options)
+        own = Path(output_dir) / "models"
+        super().__init__(output_dir, own, bundle_root, **options)
         self.ckpt_dir = self.bundle.source / "models"
         if (self.bundle.source / "run.json").exists():
             raise BrainMRIError(f"{self.bundle.source} is a run, not a bundle as shipped.\nLeave --shipped out.")
@@ -48,8 +50,10 @@ class ShippedWeights(RunFolder):
                 f"{self.path} holds a run, and the weights that the bundle came with are asked for.\n"
                 "Give another --output_dir, or leave --shipped out."
             )
-        if self.parser.get("ensemble"):
-            raise BrainMRIError("--ensemble and --shipped: which weights are to be tested?\nGive one of them.")
+        others = {"ensemble": self.parser.get("ensemble"), "ckpt_dir": Path(ckpt_dir or own).resolve() != own.resolve()}
+        other = next((name for name, given in others.items() if given), None)
+        if other is not None:
+            raise BrainMRIError(f"--{other} and --shipped: which weights are to be tested?\nGive one of them.")
         if not self.parser.get("dataset_dir"):
             raise BrainMRIError(
                 "the weights that the bundle came with have no test of their own here.\n"
@@ -79,3 +83,9 @@ class ShippedWeights(RunFolder):
         what = f"{self.bundle.name} {self.bundle.card()['version']}"
         metrics["notes"].append(f"tested were the weights that {what} came with")
         return super().save_scores(datalist, metrics, main)
+
+    def _facts(self) -> dict[str, Any]:
+        facts = super()._facts()
+        read = {"dataset_dir", "ckpt_dir", "precision", *self.bundle.inference(), *self.bundle.evaluation()}
+        # the others are of a training, and not of the one that made these weights
+        return facts | {"options": {name: value for name, value in facts["options"].items() if name in read}}

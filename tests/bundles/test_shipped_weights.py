@@ -91,7 +91,9 @@ def test_volumes_by_the_network_of_the_inference(score_shipped, write_volumes, t
     assert "tested 2 cases of 2 patients" in out
     results = tmp_path / "out/external/mine"
     assert read(results / "metrics_test.json")["external"]
-    assert read(results / "run.json")["options"]["ckpt_dir"] == str(find_bundle(VOLUMES) / "models")
+    options = read(results / "run.json")["options"]
+    assert (options["ckpt_dir"], options["bootstrap"]) == (str(find_bundle(VOLUMES) / "models"), 20)
+    assert not options.keys() & {"epochs", "lr", "patch_size"}  # nothing was trained
     assert files_of(VOLUMES) == before
 
 
@@ -145,6 +147,9 @@ def test_what_cannot_be_scored_is_told(score_shipped, brainmri, evaluated_run, c
     code, _, err = score_shipped(SLICES, cohort, "--ensemble", "['model.pt']")
     assert code == 2
     assert "which weights are to be tested?" in err
+    code, _, err = score_shipped(MIL, cohort, "--ckpt_dir", evaluated_run / "models")
+    assert code == 2
+    assert "--ckpt_dir and --shipped: which weights are to be tested?" in err
     code, _, err = score_shipped(MIL, cohort, "--image_size", 64)
     assert code == 2
     assert "the weights were trained with image_size 224, not 64.\nGive --image_size 224, or leave it out." in err

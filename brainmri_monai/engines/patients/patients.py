@@ -107,12 +107,14 @@ def tested_patients(run: RunFolder, dataset_dir: str | Path, store: ArrayStore, 
         The run's datalist; with another data set its patients are the ``test`` part and the ``root`` is theirs.
 
     Raises:
-        BrainMRIError: when the other data set holds a patient or an image that the run was trained on.
+        BrainMRIError: when the other data set holds a patient or an image that the run was trained on, or a type that
+            it was not.
     """
     run.require_same_input()
     datalist = Datalist.load(run.trained_on)
     with main_process_first():
         found = find_patients(dataset_dir) if str(dataset_dir) else datalist.patients()
+        _require_known_types(found, datalist.types)
         patients, problems = decode(found, store, size)
     entries = [entry(patient, found.root) for patient in patients]
     if digest_of(entries) == datalist.digest:
@@ -125,17 +127,20 @@ def tested_patients(run: RunFolder, dataset_dir: str | Path, store: ArrayStore, 
         )
     external = datalist.external(found.root, found.layout, entries, problems)
     external.split["notes"] += run.doubts
-    unknown = sorted({e["type"] for e in entries} - set(datalist.types))
-    if unknown:
-        raise BrainMRIError(
-            f"the run knows the types {', '.join(datalist.types)}; {found.root} also holds {', '.join(unknown)}.\n"
-            "Rename or take out these folders, or train with all types."
-        )
     with main_process_first():
         _require_strangers(patients, datalist, external, store)
     _print_left_out(problems)
     _print_doubts(found)
     return external
+
+
+def _require_known_types(found: PatientSet, types: Sequence[str]) -> None:
+    unknown = sorted({patient.type for patient in found.patients} - set(types))
+    if unknown:
+        raise BrainMRIError(
+            f"the weights know the types {', '.join(types)}; {found.root} also holds {', '.join(unknown)}.\n"
+            "Rename or take out these folders, or train with all types."
+        )
 
 
 def _require_strangers(patients: list[Patient], run: Datalist, external: Datalist, store: ArrayStore) -> None:

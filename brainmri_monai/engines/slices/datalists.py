@@ -137,7 +137,7 @@ def tested_slices(run: RunFolder, dataset_dir: str | Path, store: ArrayStore, si
     unknown = sorted({entry["label"] for entry in entries} - set(datalist.types))
     if unknown:
         raise BrainMRIError(
-            f"the run knows the classes {', '.join(datalist.types)}; {found.root} also holds {', '.join(unknown)}.\n"
+            f"the weights know the classes {', '.join(datalist.types)}; {found.root} also holds {', '.join(unknown)}.\n"
             "Rename or take out these folders, or train with all classes."
         )
     with main_process_first():
