@@ -253,6 +253,14 @@ def test_regions_are_those_of_the_weights(cohort, tmp_path):
     assert read(folder / "run.json")["options"]["regions"] == ["WT", "TC"]
 
 
+def test_an_evaluation_of_other_regions_is_refused_and_leaves_the_weights(run, copy):
+    with pytest.raises(
+        BrainMRIError, match=r"were trained with regions \['TC', 'WT', 'ET'\], not \['WT', 'TC', 'ET'\]"
+    ):
+        evaluate(copy, regions=["WT", "TC", "ET"])
+    assert (copy / "models/model.pt").read_bytes() == (run / "models/model.pt").read_bytes()
+
+
 def test_a_full_disk_ends_the_training_and_leaves_nobody_out(cohort, tmp_path, monkeypatch):
     def full(file, array):
         raise OSError(f"{array.size} requested and 0 written")
