@@ -254,9 +254,7 @@ def test_regions_are_those_of_the_weights(cohort, tmp_path):
 
 
 def test_an_evaluation_of_other_regions_is_refused_and_leaves_the_weights(run, copy):
-    with pytest.raises(
-        BrainMRIError, match=r"trained with regions \['TC', 'WT', 'ET'\], not \['WT'"
-    ):
+    with pytest.raises(BrainMRIError, match=r"trained with regions \['TC', 'WT', 'ET'\], not \['WT'"):
         evaluate(copy, regions=["WT", "TC", "ET"])
     assert (copy / "models/model.pt").read_bytes() == (run / "models/model.pt").read_bytes()
 
