@@ -253,9 +253,11 @@ def test_regions_are_those_of_the_weights(cohort, tmp_path):
     assert read(folder / "run.json")["options"]["regions"] == ["WT", "TC"]
 
 
-def test_an_evaluation_of_other_regions_is_refused_and_leaves_the_weights(run, copy):
+def test_an_evaluation_of_other_regions_or_labels_is_refused_and_leaves_the_weights(run, copy):
     with pytest.raises(BrainMRIError, match=r"trained with regions \['TC', 'WT', 'ET'\], not \['WT'"):
         evaluate(copy, regions=["WT", "TC", "ET"])
+    with pytest.raises(BrainMRIError, match="the labels of this run are by brats2018, not msd"):
+        evaluate(copy, convention="msd")
     assert (copy / "models/model.pt").read_bytes() == (run / "models/model.pt").read_bytes()
 
 

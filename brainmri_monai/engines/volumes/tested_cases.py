@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from brainmri_monai.data.brats.cases import Case, find_volumes
+from brainmri_monai.data.brats.conventions import find_convention
 from brainmri_monai.data.brats.datalist import CaseList, case_entry
 from brainmri_monai.data.parallel import on_all_cores
 from brainmri_monai.data.patients import Problem, relative
@@ -30,8 +31,8 @@ def tested_cases(run: RunFolder, dataset_dir: str | Path, convention: str | None
         The run's datalist; with another data set its cases are the ``test`` part and the ``root`` is theirs.
 
     Raises:
-        BrainMRIError: when the run's own data have changed, or another data set has no labels or holds a patient or an
-            image that the run was trained on.
+        BrainMRIError: when the run's own data have changed or another convention is given for them, or another data
+            set has no labels or holds a patient or an image that the run was trained on.
     """
     run.require_same_input()
     datalist = CaseList.load(run.trained_on)
@@ -43,6 +44,7 @@ def tested_cases(run: RunFolder, dataset_dir: str | Path, convention: str | None
                     f"{datalist.digest}).\n"
                     "Bring them back, or say with --dataset_dir where they lie now."
                 )
+            _require_as_trained(convention, datalist)
             return datalist
         moved = replace(datalist, root=Path(dataset_dir).resolve())
         own = _is_unchanged(moved)
@@ -50,6 +52,7 @@ def tested_cases(run: RunFolder, dataset_dir: str | Path, convention: str | None
         labelled = [case for case in found.cases if case.label]
         known = {e["id"] for e in datalist.entries} | {e["where"] for e in datalist.excluded}
         if own and all(case.id in known for case in labelled):
+            _require_as_trained(convention, datalist)
             return moved
         if not labelled or found.convention is None:
             raise BrainMRIError(
@@ -72,6 +75,14 @@ def tested_cases(run: RunFolder, dataset_dir: str | Path, convention: str | None
             for problem in problems:
                 print(f"left out: {problem.where}: {problem.what}. {problem.remedy}")
         return external
+
+
+def _require_as_trained(convention: str | None, datalist: CaseList) -> None:
+    if convention and find_convention(convention).name != datalist.layout:
+        raise BrainMRIError(
+            f"the labels of this run are by {datalist.layout}, not {convention}.\n"
+            "Leave --convention out: it is for other data."
+        )
 
 
 def _entry(case: Case, root: Path) -> dict[str, Any] | Problem:
