@@ -13,6 +13,7 @@ from importlib import metadata
 from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar
+from uuid import uuid4
 
 import torch
 from monai.utils import set_determinism
@@ -166,24 +167,26 @@ class RunFolder:
 
     @property
     def made_of(self) -> dict[str, str]:
-        """Digests of the data and the split that the weights are made of."""
-        return {name: self.record.get("digests", {}).get(name, "") for name in ("data", "split")}
+        """What tells the weights of this run from all others: digests of the data and the split, and its own name."""
+        digests = self.record.get("digests", {})
+        return {"data": digests.get("data", ""), "split": digests.get("split", ""), "run": self.record.get("id", "")}
 
     def _require_own_weights(self) -> None:
         """
         Raises:
-            BrainMRIError: when ``ckpt_dir`` holds weights that are not of this run: of other data or another split,
-                when two runs share the folder, or of a run that is not known.
+            BrainMRIError: when ``ckpt_dir`` holds weights that are not of this run: of another one, when two share the
+                folder, or of a run that is not known.
         """
         stray = next((self.ckpt_dir / name for name in WEIGHTS if (self.ckpt_dir / name).exists()), None)
         if stray is None:
             return
         configured = (self._read("configs/train.json") or {}).get("ckpt_dir", "")
         if self.record and self.last.exists():
-            if load_weights(self.last, mmap=True).get("made_of") == self.made_of:
+            theirs = load_weights(self.last, mmap=True).get("made_of") or {"run": "unknown"}
+            if theirs.items() <= self.made_of.items():  # runs of earlier versions kept no ``run``
                 return
             raise BrainMRIError(
-                f"{self.last} is of another run, with other data or another split, than {self.path}.\n"
+                f"{self.last} is of another run than {self.path}.\n"
                 "Give each run a --ckpt_dir of its own, or leave it out."
             )
         if not self.record or self.ckpt_dir not in (self.path / "models", Path(configured).resolve()):
@@ -299,7 +302,7 @@ class RunFolder:
         if self.record:
             self._remove(MADE_BY_WEIGHTS)
         self.record = {
-            **(self.record if resuming else {"created": _now(), "seconds": 0.0}),
+            **(self.record if resuming else {"id": uuid4().hex, "created": _now(), "seconds": 0.0}),
             **self._facts(),
             "finished": None,
             "epochs": self.epochs,

@@ -151,18 +151,27 @@ def test_weights_of_no_run_are_neither_continued_nor_overwritten(make, tmp_path,
     assert (tmp_path / "weights" / name).exists()
 
 
+def test_weights_of_another_run_on_the_same_split_are_not_used(cohort, launch_training, launch_evaluate, tmp_path):
+    """Trained with other options they would be scored, and calibrated, as what they are not."""
+    one, other = (launch_training(cohort, tmp_path / f"lr{lr}", lr=lr) for lr in (0.01, 0.02))
+    before = (other / "models/model.pt").read_bytes()
+    with pytest.raises(BrainMRIError, match="is of another run than"):
+        launch_evaluate(one, ckpt_dir=str(other / "models"))
+    assert (other / "models/model.pt").read_bytes() == before
+
+
 def test_weights_of_another_split_are_not_used(cohort, launch_training, launch_evaluate, no_report, tmp_path):
     one, other = (launch_training(cohort, tmp_path / f"fold{fold}", fold=fold) for fold in (0, 1))
     before = (other / "models/model.pt").read_bytes()
-    with pytest.raises(BrainMRIError, match="with other data or another split"):
+    with pytest.raises(BrainMRIError, match="is of another run than"):
         launch_evaluate(one, ckpt_dir=str(other / "models"))
     assert (other / "models/model.pt").read_bytes() == before
     (other / "models").rename(tmp_path / "moved")
     shutil.copytree(one / "models", other / "models")
-    with pytest.raises(BrainMRIError, match="with other data or another split"):
+    with pytest.raises(BrainMRIError, match="is of another run than"):
         launch_training(cohort, other, fold=1, epochs=2)
     for fresh in (False, True):
-        with pytest.raises(BrainMRIError, match="with other data or another split"):
+        with pytest.raises(BrainMRIError, match="is of another run than"):
             launch_training(cohort, tmp_path / "fold0", fold=0, ckpt_dir=str(tmp_path / "moved"), epochs=2, fresh=fresh)
     assert launch_evaluate(tmp_path / "fold0")  # what was refused has changed nothing
     assert launch_evaluate(other, ckpt_dir=str(tmp_path / "moved"))  # its own, wherever they lie
