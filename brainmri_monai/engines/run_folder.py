@@ -20,7 +20,7 @@ from monai.utils import set_determinism
 from torch import nn
 
 import brainmri_monai
-from brainmri_monai.data.datalist import Datalist
+from brainmri_monai.data.datalist import Datalist, file_digest
 from brainmri_monai.engines.config import differences, running_parser
 from brainmri_monai.engines.distributed import is_main_process, main_process_first, processes
 from brainmri_monai.engines.options import require_device, require_values
@@ -161,7 +161,8 @@ class RunFolder:
     @property
     def doubts(self) -> list[str]:
         """What a reader of an external test has to know of the weights."""
-        if (self.path / "metrics_test.json").exists():
+        tested = (self._read("metrics_test.json") or {"weights": ""}).get("weights")
+        if tested is None or tested == file_digest(self.best):  # earlier versions did not tell which
             return []
         return ["these weights are not calibrated: evaluate the run on its own test first, without --dataset_dir"]
 
@@ -338,7 +339,10 @@ class RunFolder:
         save(now, self.best)
 
     def save_scores(self, datalist: Datalist, metrics: Mapping[str, Any], main: Mapping[str, Mapping]) -> Path:
-        """Write ``metrics_test.json``; the main scores enter the run's card, an external test says what it was of.
+        """Write ``metrics_test.json``.
+
+        The main scores of the own test enter the run's card, and the digest of its weights the file; an external test
+        says what it was of.
 
         Args:
             datalist: that was tested.
@@ -349,8 +353,9 @@ class RunFolder:
             The path of ``metrics_test.json``.
         """
         folder = self.results(datalist)
-        write_json(folder / "metrics_test.json", metrics)
-        if folder == self.path:
+        own = folder == self.path
+        write_json(folder / "metrics_test.json", {**metrics, "weights": file_digest(self.best)} if own else metrics)
+        if own:
             self.bundle.add_scores(main)
         else:
             datalist.save(folder / "datalist.json")

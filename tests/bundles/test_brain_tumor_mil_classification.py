@@ -501,8 +501,13 @@ def test_external_test_stands_apart(evaluated_run, write_cohort, launch_evaluate
     assert metrics["patients"] == 4
     assert metrics["tasks"]["type"]["absent"] == ["oligodendroglioma"]
     assert sorted(read_table(external / "test_predictions.csv")["id"]) == ["X01", "X02", "X03", "X04"]
-    (run / "metrics_test.json").unlink()  # as after more epochs
     words = ["--dataset_dir", other, "--mc_samples", 2, "--bootstrap", 20]
+    state = torch.load(run / "models/model.pt")
+    torch.save(
+        {name: torch.ones_like(t) if "temperature" in name else t for name, t in state.items()}, run / "models/model.pt"
+    )  # as where a copy of them was calibrated
+    assert "note: these weights are not calibrated" in brainmri("run", run, "evaluate", *words)[1]
+    (run / "metrics_test.json").unlink()  # as after more epochs
     assert "note: these weights are not calibrated" in brainmri("run", run, "evaluate", *words)[1]
     assert [entry["where"] for entry in read(external / "datalist.json")["excluded"]] == [
         broken.relative_to(other).as_posix()
