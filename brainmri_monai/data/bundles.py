@@ -29,6 +29,7 @@ NO_OVERRIDES = {*itertools.chain(*WORKFLOWS.values()), *DISTRIBUTED.values(), "m
 RUNNER_OPTIONS = ("args_file", "logging_file", "meta_file", "save_execute_config", "tracking")
 PATH_SUFFIXES = ("_dir", "_file", "_root", "pretrained")
 PATHS = ("image",)
+PATH_LISTS = ("ensemble",)
 FOUND_BY_THE_RUNNER = ("imports", "initialize", "finalize", "run")
 # weights are right for these alone
 TRAINED = ("image_size", "spacing", "dropout", "types", "classes", "regions", "modalities", "unlearnt", "network_def")
@@ -168,10 +169,13 @@ def _require_as_trained(option: str, value: Any, trained: Any) -> None:
 
 def absolute(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options, with paths made absolute from the current folder."""
-    return {
-        key: str(Path(value).expanduser().absolute()) if isinstance(value, str) and value and is_path(key) else value
-        for key, value in options.items()
-    }
+    made = {key: _absolute(value) for key, value in options.items() if is_path(key)}
+    made |= {key: [_absolute(one) for one in options[key]] for key in PATH_LISTS if isinstance(options.get(key), list)}
+    return {**options, **made}
+
+
+def _absolute(path: Any) -> Any:
+    return str(Path(path).expanduser().absolute()) if isinstance(path, str) and path else path
 
 
 def _read(file: Path) -> dict[str, Any]:

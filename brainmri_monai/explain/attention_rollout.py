@@ -25,7 +25,8 @@ def attention_rollout(network: nn.Module, image: Tensor) -> NDArray:
         image: C H W or 1 C H W, square.
 
     Returns:
-        h w, the patches of the slice, from 0 to 1.
+        h w, the patches of the slice: 0 for the one of which least reaches the token, 1 for the one of which most does.
+            Zeros when they are all alike.
 
     Raises:
         ValueError: when the network has no such block, or more than one slice is given.
@@ -44,4 +45,5 @@ def attention_rollout(network: nn.Module, image: Tensor) -> NDArray:
     for attention in weights:
         reaching = (attention + torch.eye(tokens, device=batch.device)) / 2 @ reaching
     side = round((tokens - 1) ** 0.5)
-    return to_map(reaching[0, 1:].view(side, side))
+    shares = reaching[0, 1:].view(side, side)
+    return to_map(shares - shares.min() * (1 + 1e-5))  # most of it is alike in all patches, and hides what differs

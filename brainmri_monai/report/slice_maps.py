@@ -52,9 +52,9 @@ def draw_mistakes(files: RunFiles, network: SliceClassifier, store: ArrayStore, 
     bar = progress_bar(min(limit, len(wrong)), "explaining mistakes", "slices")
     for number, row in enumerate(wrong[:limit], start=1):
         picture = np.asarray(read.pictures[read.rows([row["id"]])[0]]) / np.float32(255)
-        maps, places = _maps(network, picture, datalist.types.index(row["pred"]))
+        maps, places, rollout = _maps(network, picture, datalist.types.index(row["pred"]))
         title = f"{row['id']}: is {row['label']}, said {row['pred']} ({float(row['confidence']):.3f})"
-        plot_grad_cam(picture, maps, mistake_path(files.folder, number), title, places=places)
+        plot_grad_cam(picture, maps, mistake_path(files.folder, number), title, places=places, rollout=rollout)
         told = {"said": row["pred"], "truth": row["label"], "decision": row["decision"]}
         last = enlarge(list(maps.values())[-1], picture.shape, places.get(list(maps)[-1]))
         gallery.append(Mistake(row["id"], picture, last, confidence=float(row["confidence"]), **told))
@@ -85,8 +85,8 @@ def explain_answers(predictions: SaveSlices, network: SliceClassifier, how: str)
         sample = predictions.cases.transform({"id": answer.id, "image": str(predictions.cases.files[answer.id])})
         picture, best = sample["image"][0].numpy(), int(answer.probabilities.argmax())
         title = f"{answer.id}: {in_words(predictions.classes[best], answer.probabilities[best], answer.decision)}"
-        maps, places = _maps(network, picture, best, how)
-        plot_grad_cam(picture, maps, folder / f"{answer.id}.png", title, places=places)
+        maps, places, rollout = _maps(network, picture, best, how)
+        plot_grad_cam(picture, maps, folder / f"{answer.id}.png", title, places=places, rollout=rollout)
         bar.update()
     bar.close()
     if predictions.answers:
@@ -95,13 +95,14 @@ def explain_answers(predictions: SaveSlices, network: SliceClassifier, how: str)
 
 def _maps(
     network: SliceClassifier, picture: NDArray, target: int, how: str = "gradcam"
-) -> tuple[dict[str, NDArray], dict[str, Place]]:
-    """Maps by the name of the layer or of the method, attention rollout where there is attention; and their places."""
+) -> tuple[dict[str, NDArray], dict[str, Place], NDArray | None]:
+    """Maps by the name of the layer or of the method, their places, and the rollout where there is attention."""
     image = torch.from_numpy(np.ascontiguousarray(picture)).expand(3, -1, -1).to(network.temperature.device)
     if how == "occlusion":
         maps = {how: occlusion(network, image, target=target)}
     else:
         maps = layer_maps(network, image, target=target, plus_plus=how == "gradcam++")
+    rollout = None
     with suppress(ValueError):  # a network without attention
-        maps |= {"rollout, for any class": attention_rollout(network, image)}
-    return maps, layer_places(network.body, image)
+        rollout = attention_rollout(network, image)
+    return maps, layer_places(network.body, image), rollout

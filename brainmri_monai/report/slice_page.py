@@ -97,7 +97,7 @@ def _figures(files: RunFiles) -> dict[str, Picture]:
         "pr_class": "Precision-recall curves, each class against the rest",
         "cm_class": "Confusion matrix",
         "reliability_class": "Accuracy against confidence, and the slices of each bin",
-        "risk_coverage": "Share of wrong answers against the share of slices that are answered",
+        "risk_coverage": "Share of wrong answers against the share of answers, those called no brain MRI among them",
         "filters": "Filters of the first convolution",
         "gallery": "Slices with a wrong answer, the surest first",
     }

@@ -160,13 +160,14 @@ def test_paths_become_absolute_from_the_current_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/home/someone")
     options = {"dataset_dir": "data/x", "output_dir": "~/runs", "ckpt_dir": "", "pretrained": "a.pt", "metric": "loss"}
-    assert absolute(options | {"epochs": 3}) == {
+    assert absolute(options | {"epochs": 3, "ensemble": ["a.pt", "/b.pt"]}) == {
         "dataset_dir": str(tmp_path / "data/x"),
         "output_dir": "/home/someone/runs",
         "ckpt_dir": "",
         "pretrained": str(tmp_path / "a.pt"),
         "metric": "loss",
         "epochs": 3,
+        "ensemble": [str(tmp_path / "a.pt"), "/b.pt"],
     }
 
 

@@ -40,7 +40,18 @@ def test_golden_map_of_one_layer(transformer, picture, monkeypatch):
 
     monkeypatch.setattr(SABlock, "forward", forward)
     found = attention_rollout(transformer, picture)
-    np.testing.assert_allclose(found, np.arange(1.0, 17).reshape(4, 4) / 16, atol=1e-6)
+    np.testing.assert_allclose(found, np.arange(16).reshape(4, 4) / 15, atol=1e-5)
+
+
+def test_patches_that_are_all_alike_are_no_map(transformer, monkeypatch):
+    even = torch.full((17, 17), 1 / 17)
+
+    def forward(self, x, attn_mask=None):
+        self.att_mat = even.expand(1, 2, -1, -1)
+        return x
+
+    monkeypatch.setattr(SABlock, "forward", forward)
+    assert not attention_rollout(transformer, torch.zeros(3, 32, 32)).any()
 
 
 def test_nothing_is_left_in_the_network(transformer, picture, leaves_alone):

@@ -55,6 +55,15 @@ def test_panel_has_a_place_for_each_layer(image, tmp_path):
     assert heights[1] < heights[2] < heights[3] < heights[4] == heights[5]  # 27 layers of many
 
 
+def test_panel_has_a_place_for_the_rollout(image, tmp_path):
+    maps = {f"conv{n}": one_spot(3) for n in range(4)}
+    widths = []
+    for name, rollout in (("without", None), ("with", one_spot(8)), ("alike", np.zeros((8, 8)))):
+        plot_grad_cam(image, maps, tmp_path / f"{name}.png", "slice: glioma, 0.98", rollout=rollout)
+        widths.append(pixels(tmp_path / f"{name}.png").shape[1])
+    assert widths[0] < widths[1] == widths[2]
+
+
 def test_panel_of_an_empty_map_and_a_strange_name(image, tmp_path):
     plot_grad_cam(image, {"conv": np.zeros((3, 3))}, tmp_path / "cam.png", "$x_$ naïve 脳 " * 20)
     assert pixels(tmp_path / "cam.png").max() == 255
@@ -113,5 +122,9 @@ def test_no_answer_reaches_the_least_confidence(tmp_path):
 def test_checks_of_explanations_with_flat_maps(tmp_path):
     gains = {"conv 1": [1.0, float("nan"), 3.0], "conv 2": [0.0, 12.0, 5.0], "occlusion": [2.0]}
     correlations = [{"head": 0.9, "conv 2": 0.1}, {"head": float("nan"), "conv 2": -0.2}]
-    plot_explanation_checks(gains, correlations, tmp_path / "checks.png")
-    assert pixels(tmp_path / "checks.png").min() < 100
+    sizes = []
+    for more in ([2.0, 3.0], [0.0, 0.0], [float("nan")]):
+        plot_explanation_checks(gains | {"conv 3": more}, correlations, tmp_path / "checks.png")
+        assert pixels(tmp_path / "checks.png").min() < 100
+        sizes.append(pixels(tmp_path / "checks.png").shape)
+    assert len(set(sizes)) == 1  # a label beyond the axes makes the figure larger

@@ -31,14 +31,15 @@ def plot_explanation_checks(
     style.clean(left, title=head, y="Times its share of the area", grid="y")
     line = {"color": style.INK, "linewidth": 1.1}
     left.axhline(1, color=style.RED, linewidth=1.2, linestyle=(0, (5, 2)), zorder=1)
+    drawn = [np.maximum(some, 0.05) for some in values]
     left.boxplot(
-        [np.maximum(some, 0.05) for some in values], widths=0.5, showfliers=False, patch_artist=True, whis=(5, 95),
+        drawn, widths=0.5, showfliers=False, patch_artist=True, whis=(5, 95),
         medianprops=line | {"linewidth": 2}, boxprops=line | {"facecolor": style.PALE}, whiskerprops=line,
         capprops=line,
     )  # fmt: skip
-    for place, some in enumerate(values, start=1):
-        median = np.median(some) if len(some) else float("nan")
-        left.text(place + 0.3, median, f"{median:.1f}", fontsize=8.5, color=style.INK, va="center")
+    for place, (some, at) in enumerate(zip(values, drawn, strict=True), start=1):
+        if len(some):
+            left.text(place + 0.3, np.median(at), f"{np.median(some):.1f}", fontsize=8.5, color=style.INK, va="center")
     left.set_yscale("log")
     left.set_ylim(0.04, 1.5 * max(some.max(initial=1) for some in values))
     left.set_yticks([0.1, 1, 10], ["0.1", "1", "10"])

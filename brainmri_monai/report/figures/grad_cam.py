@@ -18,6 +18,7 @@ __all__ = ["plot_grad_cam"]
 MARGIN, GAP, TOP, NAMES, LINE, BELOW = 0.15, 0.08, 0.42, 0.4, 0.15, 0.36  # inches
 SIDE, FEWEST, ACROSS = 1.7, 4, 7  # inches of a picture; columns whose width the title needs; columns at most
 NAME = 26  # characters that fit above a picture
+ROLLOUT = "attention rollout"
 
 
 def plot_grad_cam(
@@ -27,6 +28,7 @@ def plot_grad_cam(
     title: str,
     *,
     places: Mapping[str, Place] = MappingProxyType({}),
+    rollout: NDArray | None = None,
     most: int = 27,
 ) -> None:
     """Draw the slice, and for each layer the map in its own resolution and the map over the slice, as PNG.
@@ -37,15 +39,17 @@ def plot_grad_cam(
         path: the file to write.
         title: above the figure, such as the answer and its probability.
         places: name of a layer → where on the slice its cells lie; a map without is as large as the slice.
+        rollout: h w, from 0 to 1, what reaches the answer of a transformer, for any class; drawn last.
         most: layers that are drawn at most: the first, the last, and others evenly between.
     """
     names = list(maps)
     chosen = [names[k] for k in np.unique(np.linspace(0, len(names) - 1, min(most, len(names))).round().astype(int))]
     high = SIDE * image.shape[0] / image.shape[1]
+    pictures = {name: maps[name] for name in chosen} | ({} if rollout is None else {ROLLOUT: rollout})
     above = NAMES + LINE * any(len(name) > NAME for name in chosen)
     block = above + 2 * high + GAP
-    rows = -(-(len(chosen) + 1) // ACROSS)
-    wide = 2 * MARGIN + min(max(len(chosen) + 1, FEWEST), ACROSS) * (SIDE + GAP) - GAP
+    rows = -(-(len(pictures) + 1) // ACROSS)
+    wide = 2 * MARGIN + min(max(len(pictures) + 1, FEWEST), ACROSS) * (SIDE + GAP) - GAP
     total = TOP + rows * block + BELOW
     figure = style.new_figure(wide, total)
     figure.set_facecolor("black")
@@ -60,19 +64,20 @@ def plot_grad_cam(
     write(MARGIN + SIDE / 2, TOP + above - 0.14, "slice", fontsize=9, ha="center")
     where = "above: each map in\nits own resolution\n\nbelow: the same\nover the slice"
     write(MARGIN + SIDE / 2, TOP + above + 1.5 * high + GAP, where, fontsize=8, ha="center", color=PALE_ON_BLACK)
-    for number, name in enumerate(chosen, start=1):
+    for number, (name, picture) in enumerate(pictures.items(), start=1):
         row, column = divmod(number, ACROSS)
         left, top = MARGIN + column * (SIDE + GAP), TOP + row * block + above
-        show(figure, heat(maps[name]), (left, top, SIDE, high), smooth=False)
-        show(figure, blend(image, maps[name], places.get(name)), (left, top + high + GAP, SIDE, high))
-        size = " × ".join(map(str, maps[name].shape))
+        show(figure, heat(picture), (left, top, SIDE, high), smooth=False)
+        show(figure, blend(image, picture, places.get(name)), (left, top + high + GAP, SIDE, high))
+        size = " × ".join(map(str, picture.shape))
         write(left + SIDE / 2, top - 0.2, _in_two_lines(name), fontsize=8.5, ha="center", va="bottom", linespacing=1.1)
         write(left + SIDE / 2, top - 0.1, size, fontsize=8, ha="center", color=PALE_ON_BLACK)
-        if not maps[name].any():
-            write(left + SIDE / 2, top + high / 2, "nothing speaks\nfor the class", fontsize=8.5, ha="center")
-    if len(chosen) < len(names):
-        note = f"{len(chosen)} of {len(names)} layers"
-        write(MARGIN, total - 0.16, note, fontsize=8, color=PALE_ON_BLACK)
+        if not picture.any():
+            nothing = "the same\neverywhere" if name == ROLLOUT else "nothing speaks\nfor the class"
+            write(left + SIDE / 2, top + high / 2, nothing, fontsize=8.5, ha="center")
+    notes = [f"{len(chosen)} of {len(names)} layers"] if len(chosen) < len(names) else []
+    notes += [f"{ROLLOUT}: for any class, from least to most"] if rollout is not None else []
+    write(MARGIN, total - 0.16, "; ".join(notes), fontsize=8, color=PALE_ON_BLACK)
     draw_scale(figure, (wide - MARGIN - 1.72, total - 0.21, 1.4, 0.1), "speaks for the class: ")
     style.save(figure, path)
 
