@@ -1,0 +1,49 @@
+"""What is drawn of an answer."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from brainmri_monai.networks import CustomCNN, SliceClassifier, VisionTransformer
+from brainmri_monai.report import slice_maps
+
+
+@pytest.fixture
+def drawn(monkeypatch, tmp_path):
+    """Explain an answer of a network; gives the maps of the classes and the rollout that are drawn."""
+    given = []
+    monkeypatch.setattr(slice_maps, "plot_grad_cam", lambda _, maps, *__, rollout, **___: given.append((maps, rollout)))
+
+    def draw(network, how):
+        picture = torch.rand(1, 128, 128, generator=torch.Generator().manual_seed(1))
+        answer = SimpleNamespace(id="a", probabilities=torch.tensor([0.9, 0.1]), decision="answered")
+        cases = SimpleNamespace(files={"a": "a.png"}, transform=lambda _: {"image": picture})
+        told = SimpleNamespace(folder=tmp_path, answers=[answer], classes=["tumour", "none"], cases=cases)
+        slice_maps.explain_answers(told, network.eval(), how)
+        return given.pop()
+
+    return draw
+
+
+@pytest.mark.parametrize("how", ["gradcam", "gradcam++", "occlusion"])
+def test_the_rollout_is_no_map_of_a_class(drawn, how):
+    torch.manual_seed(0)
+    sizes = {
+        "img_size": 128,
+        "patch_size": 32,
+        "hidden_size": 16,
+        "mlp_dim": 16,
+        "num_layers": 2,
+        "num_heads": 2,
+        "num_classes": 2,
+    }
+    maps, rollout = drawn(SliceClassifier(VisionTransformer(**sizes), num_classes=2), how)
+    assert list(maps) == ["occlusion" if how == "occlusion" else "body.patch_embedding.patch_embeddings"]
+    assert rollout.shape == (4, 4)
+
+
+def test_a_network_without_attention_has_no_rollout(drawn):
+    maps, rollout = drawn(SliceClassifier(CustomCNN(num_classes=2), num_classes=2), "gradcam")
+    assert len(maps) == 4
+    assert rollout is None
