@@ -477,6 +477,7 @@ def test_volumes_of_one_slice_are_answered_in_a_folder_as_well(evaluated, brainm
     Image.fromarray(volume[..., 0].T).save(slices / "one.png")
     for name in ("DICOMDIR", "cut.dcm"):
         (slices / name).write_bytes(bytes(128) + b"DICM")
+    (slices / "folder.jpg").mkdir()
     code, _, err = brainmri("run", evaluated, "inference", "--dataset_dir", slices, "--output_dir", tmp_path / "out")
     assert code == 1
     table = read_table(tmp_path / "out/predictions.csv").set_index("id")
@@ -484,6 +485,7 @@ def test_volumes_of_one_slice_are_answered_in_a_folder_as_well(evaluated, brainm
     assert table["confidence"].nunique() == 1
     assert "failed: many.nii: expected one slice, found 3" in err
     assert "failed: cut.dcm: " in err
+    assert "failed: folder.jpg: a folder with the name of a picture" in err
     assert "DICOMDIR" not in err
 
 

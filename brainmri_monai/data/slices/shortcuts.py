@@ -67,9 +67,9 @@ def probe_shortcuts(
     folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=seed)
     folds = list(folds.split(target, target, groups))
     alone = {**columns, NAMES: name_traits(names)}
-    with threadpool_limits(1):  # the trees are small: more threads gain nothing, and on a busy machine they wait
+    with threadpool_limits(1):  # the trees are small: more threads gain little, and on a busy machine they wait
         areas = {group: _areas(values, target, len(classes), folds) for group, values in alone.items()}
-    together = _areas(np.concatenate(list(columns.values()), axis=1), target, len(classes), folds)
+        together = _areas(np.concatenate(list(columns.values()), axis=1), target, len(classes), folds)
     named = {group: dict(zip(classes, own, strict=True)) for group, own in areas.items()}
     return Probe(dict(zip(classes, together, strict=True)), named)
 

@@ -144,8 +144,9 @@ def _require_groups(strata: dict[str, tuple[str]], needed: int) -> None:
     rare = {label: count for label, count in counts.items() if count < needed}
     if rare or len(counts) < 2:
         found = ", ".join(f"{label} {count}" for label, count in sorted(counts.items())) or "none"
-        more = [f"Give more slices of {label!r}, or fewer folds." for label in rare]
+        less = "fewer folds, or twins alone as the groups, need less"
+        more = [f"Give more slices of {label!r}; {less}." for label in rare]
         raise BrainMRIError(
-            f"two classes or more are needed, with {needed} groups of slices each that are no twins; found: {found}.\n"
+            f"two classes or more are needed, each with {needed} groups of slices that look alike; found: {found}.\n"
             f"{more[0] if more else 'Add slices of another class.'}"
         )

@@ -182,7 +182,8 @@ def _all(root: Path) -> dict[str, Path]:
 def _below(folder: Path) -> Iterator[Path]:
     for entry in list_folder(folder):
         if entry.is_dir():
-            yield from _below(entry)
+            within = list(_below(entry))
+            yield from within or ([entry] if is_picture(entry) else [])  # its name promises one: it will be told
         elif is_picture(entry) or entry.suffix.lower() in OTHER_PICTURES or is_nifti(entry) or _is_dicom(entry):
             yield entry
 
