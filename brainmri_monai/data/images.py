@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from brainmri_monai.data.dicom import dicom_doubts, is_dicom, read_dicom
 from brainmri_monai.data.nifti import VOLUME_SUFFIXES, is_nifti, open_nifti, orientation_doubts, read_nifti
@@ -138,8 +138,8 @@ def require_portable(files: Sequence[str | Path]) -> None:
         files: the slices of one patient, or a single volume.
 
     Raises:
-        ImageError: as :func:`read_slices`; and for pictures of more than 8 bits, which those readers clip, or of
-            several sizes, which they do not stack.
+        ImageError: as :func:`read_slices`; and for pictures of more than 8 bits, which those readers clip, TIFFs that
+            lie on their side, which they shear, or pictures of several sizes, which they do not stack.
     """
     stacks = {Path(file): read_stack(file) for file in files}
     first = next(iter(stacks.values())).slices[0].shape
@@ -147,11 +147,18 @@ def require_portable(files: Sequence[str | Path]) -> None:
         pixels = stack.slices[0]
         if is_picture(file) and pixels.dtype != np.uint8:
             what = f"MONAI's own reader takes pictures of 8 bits, this one has the mode {stack.mode!r}"
+        elif is_picture(file) and _lies_on_its_side(file):
+            what = "MONAI's own reader shears a TIFF that its tag turns by 90°"
         elif pixels.shape != first:
             what = f"MONAI's own reader takes slices of one size, found {_size(first)} and {_size(pixels.shape)}"
         else:
             continue
         raise ImageError(file, what, "Leave out --portable, or add configs/fast.json.")
+
+
+def _lies_on_its_side(file: Path) -> bool:
+    with Image.open(file) as header:
+        return header.format == "TIFF" and header.getexif().get(ExifTags.Base.Orientation, 1) > 4
 
 
 def _size(shape: tuple[int, ...]) -> str:
@@ -160,7 +167,8 @@ def _size(shape: tuple[int, ...]) -> str:
 
 def _read_picture(file: Path) -> Stack:
     try:
-        with Image.open(file, formats=_FORMATS) as picture:
+        # by name, Pillow would map a TIFF that lies on its side into memory with rows for columns
+        with open(file, "rb") as stream, Image.open(stream, formats=_FORMATS) as picture:
             check_size(file, picture.height, picture.width)
             pages = getattr(picture, "n_frames", 1)
             if pages > 1 and picture.format != "MPO":  # the JPEG of some cameras holds a preview

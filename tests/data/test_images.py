@@ -6,13 +6,14 @@ import shutil
 import struct
 import zlib
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
-from PIL import Image
+from PIL import ExifTags, Image
 
 from brainmri_monai.data.images import read_doubts, read_slices, read_stack, require_portable
 from brainmri_monai.data.stack import ImageError
@@ -122,11 +123,39 @@ def test_16_bits_are_kept(tmp_path, suffix):
     np.testing.assert_array_equal(pixels, np.repeat(values[..., None], 3, axis=2))
 
 
-def test_exif_orientation_is_applied(tmp_path, colour):
+UPRIGHT = {
+    1: lambda seen: seen,
+    2: np.fliplr,
+    3: lambda seen: np.rot90(seen, 2),
+    4: np.flipud,
+    5: lambda seen: seen.swapaxes(0, 1),
+    6: lambda seen: np.rot90(seen, -1),
+    7: lambda seen: np.rot90(seen, 2).swapaxes(0, 1),
+    8: np.rot90,
+}
+
+
+def save_turned(file: Path, seen: np.ndarray, orientation: int) -> Path:
     exif = Image.Exif()
-    exif[0x0112] = 6  # the camera's top is on the right: turn by 90 degrees clockwise
-    Image.fromarray(colour).save(tmp_path / "s.png", exif=exif)
-    np.testing.assert_array_equal(read_slices(tmp_path / "s.png"), [np.rot90(colour, -1)])
+    exif[ExifTags.Base.Orientation] = orientation
+    Image.fromarray(seen).save(file, exif=exif)
+    return file
+
+
+@pytest.mark.parametrize("name", ["s.png", "s.tif"])
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_exif_orientation_is_applied(tmp_path, colour, name, orientation):
+    turn, grey = UPRIGHT[orientation], colour[:-9, :, 0]
+    np.testing.assert_array_equal(read_slices(save_turned(tmp_path / name, colour, orientation)), [turn(colour)])
+    (found,) = read_slices(save_turned(tmp_path / name, grey, orientation))
+    np.testing.assert_array_equal(found[..., 0], turn(grey))
+
+
+@pytest.mark.parametrize("orientation", [4, 5])
+def test_a_tiff_on_its_side_is_not_portable(tmp_path, colour, orientation):
+    file = save_turned(tmp_path / "s.tif", colour[..., 0], orientation)
+    with pytest.raises(ImageError, match="own reader shears") if orientation > 4 else nullcontext():
+        require_portable([file])
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".tif"])
