@@ -247,6 +247,7 @@ def test_folders_without_classes_are_told(train, tmp_path):
         (("--groups", "patients"), "--groups is 'patients', and has to be one of twins, clusters."),
         (("--official", "true"), "there is no test or no training part"),
         (("--official", "true", "--fold", "0"), "--official or --fold, not both"),
+        (("--official", "true", "--groups", "clusters"), "Leave out --official, or --groups clusters."),
         (("--test_share", "0.95"), "less than 1 together"),
         (("--test_share", "0.3", "--fold", "0"), "Leave out --validation_share and --test_share, or --fold."),
         (("--test_share", "all"), "--test_share is 'all', and has to be a number between 0 and 1."),

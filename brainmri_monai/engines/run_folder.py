@@ -244,6 +244,20 @@ class RunFolder:
                     f"Give --{name} {trained[name]}, or {otherwise}."
                 )
 
+    def require_no_fit(self, *names: str) -> None:
+        """
+        Raises:
+            BrainMRIError: when an option of the fit is given to an evaluation that fits nothing.
+        """
+        usual = self.bundle.evaluation()
+        for name in names:
+            value = self.parser.get(name)
+            if value != usual.get(name, value):
+                raise BrainMRIError(
+                    f"--{name} changes nothing here: what the validation of the training fitted stays as it is.\n"
+                    "Leave it out; a run takes it when it is evaluated on its own test, without --dataset_dir."
+                )
+
     def require_same_data(self, before: Datalist, how: Mapping[str, Any], digest: str) -> None:
         """
         Args:

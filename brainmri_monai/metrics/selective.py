@@ -15,6 +15,7 @@ __all__ = [
     "excess_area",
     "risk_bound",
     "risk_coverage",
+    "tolerated_risk",
 ]
 
 COVERAGES = (1.0, 0.995, 0.99, 0.98, 0.97, 0.96, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
@@ -60,6 +61,9 @@ TOLERATED = 5
 
 MOST = 0.1
 """The risk that may be seen then, unless more was asked for."""
+
+EVEN = 0.5
+"""The bound that must not be reached, even so: above it a few answers were right by chance."""
 
 NEVER = Abstention(confidence=2.0, coverage=0.0, risk=0.0, bound=1.0, promised=False)
 """No confidence is sufficient."""
@@ -138,6 +142,11 @@ def risk_bound(errors: int, answers: int, doubt: float = 0.05) -> float:
     return float(beta.ppf(1 - doubt, errors + 1, answers - errors)) if errors < answers else 1.0
 
 
+def tolerated_risk(risk: float) -> float:
+    """The risk that may be seen where the one that was asked for cannot be promised."""
+    return min(TOLERATED * risk, max(risk, MOST))
+
+
 def confidence_for_risk(
     confidence: NDArray, correct: NDArray, risk: float, doubt: float = 0.05, least_coverage: float = 0.95
 ) -> Abstention:
@@ -146,8 +155,9 @@ def confidence_for_risk(
     At each coverage of ``COVERAGES`` the errors give a bound, and all bounds hold together but with a probability of
     ``doubt``; so the choice among them costs nothing more. To promise a risk r takes about 5.5 / r answers without an
     error, such as 550 for 1 %. Where none can be promised, ``promised`` is False, and only thresholds count at which at
-    most ``TOLERATED`` times the risk was seen: of those that leave ``least_coverage`` of the answers, the one with the
-    lowest bound, else the one that leaves most. Where there is none, no answer is sure enough.
+    most the ``tolerated_risk`` was seen and the bound is less than ``EVEN``, for which eight right answers do:
+    of those that leave ``least_coverage`` of the answers, the one with the lowest bound, else the one that leaves most.
+    Where there is none, no answer is sure enough.
 
     The answers are supposed to be independent, and like those to come. Give one slice of each group of twins; slices
     of one patient, or of another scanner, are not covered.
@@ -182,7 +192,7 @@ def confidence_for_risk(
     promised = [one for one in tried if one.promised]
     if promised:
         return promised[0]  # they come with falling coverage
-    tolerated = [one for one in tried if one.risk <= min(TOLERATED * risk, max(risk, MOST))]
+    tolerated = [one for one in tried if one.risk <= tolerated_risk(risk) and one.bound < EVEN]
     most = [one for one in tolerated if one.coverage >= least_coverage]
     if most:
         return min(most, key=lambda one: one.bound)

@@ -112,7 +112,7 @@ def score_slices(
     seed: int = SEED,
     folds: NDArray | None = None,
 ) -> dict[str, Any]:
-    """Everything that ``metrics_test.json`` says of the answers, with 95 % bootstrap intervals over groups of twins.
+    """Everything that ``metrics_test.json`` says of the answers, with 95 % bootstrap intervals over groups.
 
     Args:
         answers: of the slices of the test.

@@ -10,6 +10,7 @@ from typing import Any
 from brainmri_monai.data.slices.shortcuts import SUSPECT
 from brainmri_monai.data.splits import PARTS
 from brainmri_monai.files import write_text
+from brainmri_monai.metrics.selective import tolerated_risk
 from brainmri_monai.report.embed import Picture, embed
 from brainmri_monai.report.reading import RunFiles, read_run
 from brainmri_monai.report.rendering import interval, render
@@ -74,6 +75,7 @@ def write_slice_report(output_dir: str | Path, *, mistakes: int = 12) -> Path:
         METRICS=METRICS,
         PER_CLASS=PER_CLASS,
         SUSPECT=SUSPECT,
+        tolerated_risk=tolerated_risk,
         files=files,
         run=files.run,
         metrics=files.metrics,

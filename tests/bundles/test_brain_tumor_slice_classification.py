@@ -168,7 +168,7 @@ def test_metrics_say_what_was_measured_and_what_is_not_known(evaluated):
     assert sum(map(sum, task["confusion"])) == metrics["slices"] == sum(metrics["decisions"].values())
     assert metrics["risk_coverage"][0]["coverage"] == 1
     assert any("no patient ids" in note for note in metrics["notes"])
-    assert any("cannot be promised" in note for note in metrics["notes"])
+    assert any("no slice is answered" in note for note in metrics["notes"]), "four slices tell nothing"
     said = json.dumps(metrics) + (evaluated / "report.html").read_text(encoding="utf-8")
     assert "patient-level" not in said
     assert "leak-free" not in said
@@ -372,14 +372,17 @@ def test_cross_validation_tests_each_slice_once_and_can_be_compared(
     assert metrics["slices"] == sum(fold["slices"] for fold in metrics["folds"]) == 36
     assert any("no patient ids" in note for note in metrics["notes"])
     assert any("pessimistic" in note for note in metrics["notes"])
-    assert not any(note.startswith("a risk of") for note in metrics["notes"])
-    assert any(note.startswith("fold 0: a risk of") for note in metrics["notes"])
+    assert sum("no slice is answered" in note for note in metrics["notes"]) == 1, "both folds say so"
+    assert any(note.startswith("fold 0: ") for note in metrics["notes"]), metrics["notes"]
+    entries = read(tmp_path / "cv/fold0/datalist.json")["validation"]
+    fitted = read(tmp_path / "cv/fold0/metrics_test.json")["calibration"]
+    assert len({e["group"] for e in entries}) < len({e["twins"] for e in entries}) == fitted["groups"]
     assert "Fold by fold" in (tmp_path / "cv/report.html").read_text(encoding="utf-8")
     other = shutil.copytree(tmp_path / "cv", tmp_path / "other")
     code, out, err = brainmri("compare", tmp_path / "cv", other, "--output_dir", tmp_path / "compared")
     assert code == 0, err
     assert "confident mistakes" in out
-    assert read(tmp_path / "compared/comparison.json")["unit"] == "groups of twins"
+    assert read(tmp_path / "compared/comparison.json")["unit"] == "groups of slices"
 
 
 @pytest.mark.usefixtures("no_slice_report")
@@ -393,6 +396,8 @@ def test_external_test_stands_apart(evaluated, write_slice_set, evaluate_slices,
     assert metrics["external"]
     assert metrics["slices"] == 6
     assert metrics["tasks"]["class"]["absent"] == ["meningioma", "pituitary"]
+    with pytest.raises(BrainMRIError, match="--risk changes nothing here"):
+        evaluate_slices(run, dataset_dir=str(other), risk=0.5)
 
 
 @pytest.mark.usefixtures("no_slice_report")

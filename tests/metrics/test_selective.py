@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from brainmri_monai.metrics import area_under_risk_coverage, confidence_for_risk, excess_area, risk_bound, risk_coverage
+from brainmri_monai.metrics.selective import tolerated_risk
 
 SURE = np.array([0.9, 0.8, 0.7, 0.6])
 
@@ -119,3 +120,14 @@ def test_the_promise_is_kept_in_most_draws():
 def test_no_answers_are_refused():
     with pytest.raises(ValueError, match="found none"):
         confidence_for_risk(np.array([]), np.array([]), risk=0.01)
+
+
+@pytest.mark.parametrize(("answers", "given"), [(7, 0), (8, 1)])
+def test_a_handful_of_right_answers_tells_nothing(answers, given):
+    found = confidence_for_risk(np.linspace(0.5, 0.9, answers), np.ones(answers, bool), 0.01)
+    assert (found.coverage, found.promised) == (given, False)
+
+
+@pytest.mark.parametrize(("risk", "tolerated"), [(0.01, 0.05), (0.05, 0.1), (0.2, 0.2)])
+def test_golden_tolerated_risks(risk, tolerated):
+    assert tolerated_risk(risk) == tolerated

@@ -18,7 +18,8 @@ class SliceList(Datalist):
     """The slices of a run and the part that each belongs to.
 
     Beside what a :class:`~brainmri_monai.data.datalist.Datalist` has, where ``types`` are the classes. Entries have
-    ``id, image, label, group, digests``: the group is what the split kept together, the digest is of the pixels.
+    ``id, image, label, group, twins, digests``: the group is what the split kept together, twins alone or more; the
+    digest is of the pixels.
     """
 
     option: ClassVar[str] = "classes"
@@ -35,6 +36,11 @@ class SliceList(Datalist):
             for e in self.parts[part]
         ]
 
+    @property
+    def twins(self) -> dict[str, int]:
+        """Id → number of the group of twins."""
+        return {e["id"]: e.get("twins", e["group"]) for e in self.entries}  # earlier versions had groups alone
+
     def twins_of_training(self) -> set[str]:
         """Ids in the test of slices whose twin is in the training or the validation.
 
@@ -42,5 +48,6 @@ class SliceList(Datalist):
         """
         if self.split["method"] == "external":
             return set(self.split.get("twins_of_training", ()))
-        known = {e["group"] for part in ("training", "validation") for e in self.parts[part]}
-        return {e["id"] for e in self.parts["test"] if e["group"] in known}
+        twins = self.twins
+        known = {twins[e["id"]] for part in ("training", "validation") for e in self.parts[part]}
+        return {e["id"] for e in self.parts["test"] if twins[e["id"]] in known}

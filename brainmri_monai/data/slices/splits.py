@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -12,24 +11,10 @@ from brainmri_monai.data.slices.folders import Slice
 from brainmri_monai.data.splits import Split, deal, holdout, kfold
 from brainmri_monai.errors import BrainMRIError
 
-__all__ = ["SHARES", "SliceSplit", "cluster_groups", "split_slices"]
+__all__ = ["SHARES", "cluster_groups", "split_slices"]
 
 SHARES = (0.70, 0.10, 0.20)
 """Of the slices, for training, validation and test."""
-
-
-@dataclass(frozen=True)
-class SliceSplit(Split):
-    """Which slices each part holds, by their ids.
-
-    Args:
-        twins_of_training: ids in the test whose twin is in the training or the validation; only an official test has
-            any.
-        twins_of_test: ids in the training or the validation whose twin is in the test.
-    """
-
-    twins_of_training: list[str] = field(default_factory=list)
-    twins_of_test: list[str] = field(default_factory=list)
 
 
 def split_slices(
@@ -40,7 +25,7 @@ def split_slices(
     fold: int | None = None,
     official: bool = False,
     shares: Sequence[float] = SHARES,
-) -> SliceSplit:
+) -> Split:
     """Split slices so that no group is divided, stratified by class.
 
     Args:
@@ -51,7 +36,7 @@ def split_slices(
         folds: number of folds, when ``fold`` is given.
         fold: which fold of a cross-validation is the test, from 0; one split by ``shares`` when left out.
         official: take the set's own test part, and divide its training part alone. Groups that reach over both stay
-            divided then, and are named in the result: score the test with and without ``twins_of_training``.
+            divided then, which a note counts: score the test with and without these slices.
         shares: of the slices, for training, validation and test.
 
     Raises:
@@ -64,7 +49,7 @@ def split_slices(
     _require_groups(strata, folds if fold is not None else 3)
     split = kfold(strata, folds, fold, seed, sizes) if fold is not None else holdout(strata, seed, shares, sizes)
     parts = {part: _ids(items, members, names) for part, names in split.parts.items()}
-    return SliceSplit(parts, split.notes)
+    return Split(parts, split.notes)
 
 
 def cluster_groups(
@@ -100,7 +85,7 @@ def cluster_groups(
 _Members = dict[str, list[int]]  # name of a group → indices of its slices
 
 
-def _official(items: Sequence[Slice], groups: Sequence[int], seed: int, shares: Sequence[float]) -> SliceSplit:
+def _official(items: Sequence[Slice], groups: Sequence[int], seed: int, shares: Sequence[float]) -> Split:
     test = [k for k, item in enumerate(items) if item.part == "testing"]
     pool = [k for k, item in enumerate(items) if item.part == "training"]
     if not test or not pool:
@@ -108,7 +93,7 @@ def _official(items: Sequence[Slice], groups: Sequence[int], seed: int, shares: 
             "the official split was asked for, and there is no test or no training part.\n"
             "Give the folder that holds Training/ and Testing/, or leave the official split out."
         )
-    in_test, in_pool = ({groups[k] for k in own} for own in (test, pool))
+    in_pool = {groups[k] for k in pool}
     members = _members(items, groups, pool)
     strata, sizes = _strata(items, members)
     _require_groups(strata, 2)
@@ -116,10 +101,9 @@ def _official(items: Sequence[Slice], groups: Sequence[int], seed: int, shares: 
     whole = training + validation
     dealt = deal(strata, seed, {"training": training / whole, "validation": validation / whole}, sizes)
     parts = {part: _ids(items, members, names) for part, names in dealt.items()}
-    both = [items[k].id for k in test if groups[k] in in_pool]
-    of_test = [items[k].id for k in pool if groups[k] in in_test]
-    notes = [f"{len(both)} of {len(test)} slices of the official test have twins in the training"] if both else []
-    return SliceSplit({**parts, "test": [items[k].id for k in test]}, notes, both, of_test)
+    both = sum(groups[k] in in_pool for k in test)
+    notes = [f"{both} of {len(test)} slices of the official test have twins in the training"] if both else []
+    return Split({**parts, "test": [items[k].id for k in test]}, notes)
 
 
 def _members(items: Sequence[Slice], groups: Sequence[int], among: Sequence[int] | None = None) -> _Members:

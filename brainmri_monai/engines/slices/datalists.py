@@ -167,6 +167,11 @@ def _find_twins_of_training(
 
 def _method(fold: int | None, folds: int, groups: str, official: bool, shares: Sequence[float]) -> dict[str, object]:
     """How the split is asked for, as ``datalist.json`` records it."""
+    if official and groups == "clusters":
+        raise BrainMRIError(
+            "the official test is as it is, whatever looks alike in the training.\n"
+            "Leave out --official, or --groups clusters."
+        )
     if official and fold is not None:
         raise BrainMRIError("the official test and a fold are both asked for.\nGive --official or --fold, not both.")
     if min(shares) <= 0:

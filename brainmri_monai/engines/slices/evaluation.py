@@ -19,7 +19,7 @@ from brainmri_monai.engines.slices.prediction import probabilities_of
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.metrics.bootstrap import RESAMPLES
 from brainmri_monai.metrics.calibration import fit_temperature
-from brainmri_monai.metrics.selective import Abstention, confidence_for_risk
+from brainmri_monai.metrics.selective import Abstention, confidence_for_risk, tolerated_risk
 from brainmri_monai.metrics.slice_table import to_slice_answers, to_slice_table
 from brainmri_monai.metrics.slices import SliceAnswers, score_slices, summarise_answers
 from brainmri_monai.metrics.table import write_table
@@ -41,7 +41,7 @@ class SliceEvaluation:
         collect: attached to both evaluators.
         risk: share of wrong answers that may be given.
         foreign: share of the training slices that the detector may call no brain MRI.
-        resamples: of the bootstrap over groups of twins.
+        resamples: of the bootstrap over groups.
     """
 
     def __init__(
@@ -70,9 +70,11 @@ class SliceEvaluation:
         self.external = datalist.split["method"] == "external"
         self.fits = run.fits and not self.external
         run.require_work(datalist, ["test", *(["validation"] if self.fits else [])])
+        if not self.fits:
+            run.require_no_fit("risk", "foreign")
         self.group_of = {entry["id"]: entry["group"] for entry in datalist.entries}
         self.abstention: Abstention | None = None
-        self.fitted_on = 0
+        self.fitted_on = self.fitted_groups = 0
         if len(networks) > 1 and not self.external:
             raise BrainMRIError(
                 "an ensemble of folds was trained on the test slices of each of them.\n"
@@ -95,7 +97,8 @@ class SliceEvaluation:
         with torch.no_grad():
             device = network.temperature.device
             batches = [(batch["id"], network.detector.describe(batch["image"].to(device))) for batch in self.familiar]
-            groups = torch.tensor([self.group_of[name] for names, _ in batches for name in names], device=device)
+            twins = self.datalist.twins
+            groups = torch.tensor([twins[name] for names, _ in batches for name in names], device=device)
             network.detector.fit(torch.cat([statistics for _, statistics in batches]), groups, self.foreign)
             self.calibrator.run()
             seen = self.collect.predictions
@@ -103,11 +106,11 @@ class SliceEvaluation:
             logits = np.stack([answer.log_p for answer in seen]) * float(network.temperature)
             network.temperature.fill_(fit_temperature(logits, labels))
         probabilities = softmax(logits / float(network.temperature), axis=1)
-        first = np.unique([self.group_of[answer.id] for answer in seen], return_index=True)[1]  # twins count once
+        first = np.unique([twins[answer.id] for answer in seen], return_index=True)[1]  # they count once
         correct = probabilities.argmax(axis=1) == labels
         self.abstention = confidence_for_risk(probabilities.max(axis=1)[first], correct[first], self.risk)
         network.minimum_confidence.fill_(self.abstention.confidence)
-        self.fitted_on = len(seen)
+        self.fitted_on, self.fitted_groups = len(seen), len(first)
         self.run.save_calibrated(network)
 
     def test(self) -> None:
@@ -157,17 +160,21 @@ class SliceEvaluation:
             "temperature": float(network.temperature),
             "minimum_confidence": float(network.minimum_confidence),
             "limit": float(network.detector.limit) if torch.isfinite(network.detector.limit) else None,
-            "risk": self.risk,
-            **({"abstention": vars(self.abstention)} if self.abstention else {}),
         }
-        if self.abstention and not self.abstention.promised:
-            metrics["notes"].append(_no_promise(self.risk, self.abstention))
+        if self.abstention:
+            fitted = {"groups": self.fitted_groups, "risk": self.risk, "abstention": vars(self.abstention)}
+            metrics["calibration"] |= fitted
+            if not self.abstention.promised:
+                metrics["notes"].append(_no_promise(self.risk, self.abstention))
         return metrics
 
 
 def _no_promise(risk: float, abstention: Abstention) -> str:
     if not abstention.coverage:
-        return f"no slice is answered: at no confidence were the validation slices wrong as seldom as {risk:.2%} asks"
+        return (
+            f"no slice is answered: at no confidence were at most {tolerated_risk(risk):.0%} of the validation slices "
+            "wrong, and enough of them to tell"
+        )
     return (
         f"a risk of {risk:.2%} cannot be promised from so few validation slices: above the least confidence "
         f"{abstention.coverage:.0%} of them are answered, {abstention.risk:.2%} wrongly, and the bound is "

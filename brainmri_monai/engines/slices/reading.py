@@ -48,10 +48,17 @@ class ReadSlices:
     probe: dict[str, Any] | None
 
     def entries(self, groups: Sequence[int]) -> list[dict[str, Any]]:
-        """The slices as ``datalist.json`` holds them."""
+        """The slices as ``datalist.json`` holds them, where each group holds whole groups of twins."""
         return [
-            {"id": item.id, "image": [item.id], "label": item.label, "group": int(group), "digests": [digest]}
-            for item, group, digest in zip(self.items, groups, self.digests, strict=True)
+            {
+                "id": item.id,
+                "image": [item.id],
+                "label": item.label,
+                "group": int(group),
+                "twins": int(twins),
+                "digests": [digest],
+            }
+            for item, group, twins, digest in zip(self.items, groups, self.twins, self.digests, strict=True)
         ]
 
     def rows(self, ids: Sequence[str]) -> np.ndarray:

@@ -59,6 +59,8 @@ class VolumeEvaluation:
         self.external = datalist.split["method"] == "external"
         self.fits = run.fits and not self.external
         self.fitted_on = 0
+        if not self.fits:
+            run.require_no_fit("calibration_voxels")
 
     @property
     def folder(self) -> Path:

@@ -75,5 +75,5 @@ SLICES = Kind(
     statistics=_statistics,
     pool=_pool,
     report=_report,
-    unit="groups of twins",
+    unit="groups of slices",
 )
