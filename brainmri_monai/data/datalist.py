@@ -116,14 +116,23 @@ class Datalist:
             },
         )
 
-    def external(self, root: Path, layout: str, entries: Iterable[dict[str, Any]], problems: Iterable[Problem]) -> Self:
+    def external(
+        self, root: Path, layout: str, entries: Iterable[dict[str, Any]], problems: Iterable[Problem], known: Path
+    ) -> Self:
         """Give another data set as the test of this run, with no training and validation.
+
+        Args:
+            root: of the other data.
+            layout: as they were found.
+            entries: of all that is to be tested.
+            problems: of those that are left out.
+            known: a file that is written where several of them were trained on, and names these.
 
         Raises:
             BrainMRIError: when it holds a patient or an image that the run was trained on.
         """
         entries = list(entries)
-        refuse_leak(entries, self.parts["training"] + self.parts["validation"], root)
+        refuse_leak(entries, self.parts["training"] + self.parts["validation"], root, known)
         return replace(
             self,
             root=root,

@@ -7,12 +7,12 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from importlib import metadata
 from itertools import count
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 from uuid import uuid4
 
 import torch
@@ -21,6 +21,7 @@ from torch import nn
 
 import brainmri_monai
 from brainmri_monai.data.datalist import Datalist, file_digest
+from brainmri_monai.data.patients import Problem
 from brainmri_monai.engines.config import differences, running_parser
 from brainmri_monai.engines.distributed import is_main_process, main_process_first, processes
 from brainmri_monai.engines.options import require_device, require_values
@@ -32,6 +33,8 @@ from brainmri_monai.files import require_writable, write_json
 
 __all__ = ["RunFolder", "default_output_dir"]
 
+D = TypeVar("D", bound=Datalist)
+
 # a resumed run may change these: where things lie, how long to train, and what follows from the data
 FREE_OPTIONS = {"bundle_root", "dataset_dir", "output_dir", "ckpt_dir", "cache_dir", "epochs", "fresh"}
 FREE_OPTIONS |= {"device", "types", "classes", "imports", "_meta_"}
@@ -41,7 +44,7 @@ PACKAGES = ("torch", "monai", "numpy", "pytorch-ignite", "scikit-learn", "pillow
 MADE_BY_WEIGHTS = ("metrics_test.json", "test_predictions.csv", "attention.csv", "segmentations", "figures")
 MADE_BY_WEIGHTS = (*MADE_BY_WEIGHTS, "models/model.ts")
 WEIGHTS = ("model.pt", "last.pt", "model.ts")
-LEFT_BY_A_RUN = ("datalist.json", "history.json", "report.html", "events", "external", "inference")
+LEFT_BY_A_RUN = ("datalist.json", "known.txt", "history.json", "report.html", "events", "external", "inference")
 LEFT_BY_A_RUN = (*LEFT_BY_A_RUN, *MADE_BY_WEIGHTS, "run.json")  # last: without it nothing here is known to be of a run
 
 
@@ -151,6 +154,19 @@ class RunFolder:
         name = re.sub(r"[^\w.-]+", "_", datalist.name)
         folders = (f"external/{name}{f'-{number}' if number > 1 else ''}" for number in count(1))
         return next(self.path / folder for folder in folders if self._digest_in(folder) in (None, datalist.digest))
+
+    def external(
+        self, datalist: D, root: Path, layout: str, entries: Iterable[dict[str, Any]], problems: Iterable[Problem]
+    ) -> D:
+        """Give another data set as the test of this run (see ``Datalist.external``), with the doubts of its weights.
+
+        Raises:
+            BrainMRIError: when it holds a patient or an image that the run was trained on; ``known.txt`` names them
+                where there are several.
+        """
+        external = datalist.external(root, layout, entries, problems, self.path / "known.txt")
+        external.split["notes"] += self.doubts
+        return external
 
     @property
     def is_finished(self) -> bool:

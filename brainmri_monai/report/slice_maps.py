@@ -21,7 +21,7 @@ from brainmri_monai.explain import Place, attention_rollout, enlarge, layer_maps
 from brainmri_monai.networks.slice_classifier import SliceClassifier
 from brainmri_monai.report.figures import Mistake, plot_filters, plot_grad_cam, plot_mistakes
 from brainmri_monai.report.reading import RunFiles
-from brainmri_monai.report.slice_page import mistake_path, mistakes_of
+from brainmri_monai.report.slice_page import mistake_path, surest_mistakes, wrong_answers
 
 __all__ = ["draw_filters", "draw_mistakes", "explain_answers"]
 
@@ -41,16 +41,16 @@ def draw_mistakes(files: RunFiles, network: SliceClassifier, store: ArrayStore, 
         network: with its weights.
         store: holds the prepared slices.
         size: rows and columns of a prepared slice.
-        limit: how many mistakes.
+        limit: how many mistakes; of twins one.
     """
-    wrong = mistakes_of(files)
+    shown = surest_mistakes(files, limit)
     for path in mistake_path(files.folder, 1).parent.glob("*.png"):
         path.unlink()  # of an earlier evaluation
     datalist = SliceList.load(files.folder / "datalist.json")
     read = read_set(find_slices(datalist.root), store, size)
     gallery = []
-    bar = progress_bar(min(limit, len(wrong)), "explaining mistakes", "slices")
-    for number, row in enumerate(wrong[:limit], start=1):
+    bar = progress_bar(len(shown), "explaining mistakes", "slices")
+    for number, row in enumerate(shown, start=1):
         picture = np.asarray(read.pictures[read.rows([row["id"]])[0]]) / np.float32(255)
         maps, places, rollout = _maps(network, picture, datalist.types.index(row["pred"]))
         title = f"{row['id']}: is {row['label']}, said {row['pred']} ({float(row['confidence']):.3f})"
@@ -60,9 +60,8 @@ def draw_mistakes(files: RunFiles, network: SliceClassifier, store: ArrayStore, 
         gallery.append(Mistake(row["id"], picture, last, confidence=float(row["confidence"]), **told))
         bar.update()
     bar.close()
-    plot_mistakes(
-        gallery, files.folder / "figures/gallery.png", f"Mistakes: {len(wrong)} of {len(files.predictions)} slices"
-    )
+    count = f"Mistakes: {len(wrong_answers(files))} of {len(files.predictions)} slices"
+    plot_mistakes(gallery, files.folder / "figures/gallery.png", count)
 
 
 def explain_answers(predictions: SaveSlices, network: SliceClassifier, how: str) -> None:

@@ -15,7 +15,7 @@ from brainmri_monai.report.embed import Picture, embed
 from brainmri_monai.report.reading import RunFiles, read_run
 from brainmri_monai.report.rendering import interval, render
 
-__all__ = ["mistake_path", "mistakes_of", "write_slice_report"]
+__all__ = ["mistake_path", "surest_mistakes", "write_slice_report", "wrong_answers"]
 
 METRICS = {
     "accuracy": ("Accuracy", 4),
@@ -47,10 +47,19 @@ def mistake_path(folder: Path, number: int) -> Path:
     return folder / "figures" / "mistakes" / f"{number:02d}.png"
 
 
-def mistakes_of(files: RunFiles) -> list[dict[str, Any]]:
-    """The rows of wrong answers, the surest first."""
-    wrong = [row for row in files.predictions if row.get("label") and row["label"] != row["pred"]]
-    return sorted(wrong, key=lambda row: -float(row["confidence"]))
+def wrong_answers(files: RunFiles) -> list[dict[str, str]]:
+    """The rows of the test whose class is wrong."""
+    return [row for row in files.predictions if row.get("label") and row["label"] != row["pred"]]
+
+
+def surest_mistakes(files: RunFiles, limit: int) -> list[dict[str, str]]:
+    """The rows of so many wrong answers, the surest first; of twins one."""
+    entries = [entry for part in PARTS for entry in (files.datalist or {}).get(part, ())]
+    twins = {entry["id"]: entry.get("twins", entry["group"]) for entry in entries}
+    surest: dict[Any, dict[str, str]] = {}
+    for row in sorted(wrong_answers(files), key=lambda row: -float(row["confidence"])):
+        surest.setdefault(twins.get(row["id"], row["id"]), row)
+    return list(surest.values())[:limit]
 
 
 def write_slice_report(output_dir: str | Path, *, mistakes: int = 12) -> Path:
@@ -60,7 +69,7 @@ def write_slice_report(output_dir: str | Path, *, mistakes: int = 12) -> Path:
 
     Args:
         output_dir: the folder with ``run.json``, or with ``metrics_crossval.json`` and ``fold0``.
-        mistakes: how many of the wrong answers are shown, the most confident first.
+        mistakes: how many of the wrong answers are shown, the most confident first and of twins one.
 
     Returns:
         The path of the page.
@@ -69,7 +78,6 @@ def write_slice_report(output_dir: str | Path, *, mistakes: int = 12) -> Path:
         BrainMRIError: when there is no run, a file is not readable, or the page cannot be written.
     """
     files = read_run(output_dir)
-    wrong = mistakes_of(files)
     page = render(
         "slices.html.j2",
         METRICS=METRICS,
@@ -83,8 +91,8 @@ def write_slice_report(output_dir: str | Path, *, mistakes: int = 12) -> Path:
         figures=_figures(files),
         split=_split_table(files.datalist),
         probe=_probe(files),
-        mistakes=_shown(files, wrong[:mistakes]),
-        wrong=len(wrong),
+        mistakes=_shown(files, surest_mistakes(files, mistakes)),
+        wrong=len(wrong_answers(files)),
     )
     path = files.folder / "report.html"
     write_text(path, page)

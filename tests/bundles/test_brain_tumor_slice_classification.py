@@ -13,7 +13,7 @@ import torch
 from monai.bundle import ConfigParser, ConfigWorkflow, verify_net_in_out
 from monai.data import load_net_with_metadata
 from outcomes import read
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import nn
 
 from brainmri_monai.data.bundles import config_files, find_bundle
@@ -24,6 +24,7 @@ from brainmri_monai.engines.slices.inference import in_words
 from brainmri_monai.engines.weights import load_weights, save
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.metrics.bootstrap import bootstrap
+from brainmri_monai.metrics.selective import COVERAGES, risk_bound
 from brainmri_monai.metrics.table import read_table
 from brainmri_monai.networks import VGG16
 
@@ -183,6 +184,32 @@ def test_fitted_buffers_are_saved_with_the_weights(evaluated):
     assert float(state["minimum_confidence"]) > 0
     assert float(state["detector.limit"]) == pytest.approx(fitted["limit"])
     assert fitted["fitted_on"] == len(read(evaluated / "datalist.json")["validation"])
+
+
+@pytest.mark.usefixtures("no_slice_report")
+def test_threshold_is_that_of_the_validation_where_twins_count_once(
+    write_slice_set, train_slices, evaluate_slices, tmp_path
+):
+    data = write_slice_set(tmp_path / "data", {"glioma": 24, "notumor": 24})
+    for file in sorted(data.glob("*/*.png")):
+        with Image.open(file) as picture:
+            ImageOps.mirror(picture).save(file.with_name(f"{file.stem} mirrored.png"))
+    run = train_slices(data, tmp_path / "run", epochs=12, validation_share=0.4)
+    metrics = evaluate_slices(run)
+    fitted = metrics["calibration"]
+    found = fitted["abstention"]
+    assert fitted["fitted_on"] == 2 * fitted["groups"] == len(read(run / "datalist.json")["validation"])
+    assert fitted["minimum_confidence"] == pytest.approx(found["confidence"])
+    answers = round(found["coverage"] * fitted["groups"])
+    assert found["bound"] == pytest.approx(
+        risk_bound(round(found["risk"] * answers), answers, 0.05 / len(COVERAGES))
+    ), "of twins one counts"
+    table = read_table(run / "test_predictions.csv")
+    table = table[table["decision"] != "not_brain_mri"]
+    sure = table["confidence"].astype(float) >= fitted["minimum_confidence"] - 1e-4
+    assert sure.any()
+    assert set(table["decision"][sure]) == {"answered"}
+    assert set(table["decision"][~sure]) <= {"uncertain"}
 
 
 def test_evaluating_again_gives_the_same(evaluated, evaluate_slices, tmp_path, no_slice_report):
@@ -404,12 +431,18 @@ def test_external_test_stands_apart(evaluated, write_slice_set, evaluate_slices,
 def test_external_test_on_slices_of_the_training_is_refused(evaluated, write_slice_set, evaluate_slices, tmp_path):
     other = write_slice_set(tmp_path / "other", {"glioma": 3, "no": 3}, seed=9)
     datalist = read(evaluated / "datalist.json")
-    known = next(entry for entry in datalist["training"] if entry["label"] == "glioma")
-    shutil.copyfile(Path(datalist["root"]) / known["image"][0], other / "glioma/copy.png")
+    known = [Path(datalist["root"]) / entry["image"][0] for entry in datalist["training"] if entry["label"] == "glioma"]
+    shutil.copyfile(known[0], other / "glioma/copy.png")
     with pytest.raises(
-        BrainMRIError, match=r"picture glioma/copy\.png of .* was among the pictures that the network was trained on"
+        BrainMRIError, match=r"picture glioma/copy\.png of .* was among the pictures that the network was trained on:"
     ):
         evaluate_slices(evaluated, dataset_dir=str(other))
+    assert not (evaluated / "known.txt").exists()
+    shutil.copyfile(known[1], other / "glioma/copy 2.png")
+    with pytest.raises(BrainMRIError, match=r"as were 1 more.*\n.*known\.txt names them all"):
+        evaluate_slices(evaluated, dataset_dir=str(other))
+    names = (evaluated / "known.txt").read_text(encoding="utf-8").splitlines()
+    assert sorted(names) == ["glioma/copy 2.png", "glioma/copy.png"]
 
 
 @pytest.mark.usefixtures("no_slice_report")

@@ -113,6 +113,21 @@ def test_the_mistake_is_shown_with_its_picture(evaluated):
     assert all(picture["alt"] for picture in page.pictures)
 
 
+def test_of_twins_one_mistake_is_shown(evaluated):
+    path = evaluated / "test_predictions.csv"
+    head, *rows = path.read_text(encoding="utf-8").splitlines()
+    wrong = next(row for row in rows if "script" in row)
+    twins = [wrong.replace(ODD.replace('"', '""'), name, 1).replace("0.97", "0.95") for name in ("4.png", "5.png")]
+    path.write_text("\n".join([head, *rows, *twins]) + "\n", encoding="utf-8")
+    mistakes = read(write_slice_report(evaluated)).sections["mistakes"]
+    assert (
+        "3 of 4 slices were given a wrong class. Here are the 2 of which the network was surest, of twins one"
+        in mistakes
+    )
+    assert mistakes.index(ODD) < mistakes.index("4.png")
+    assert "5.png" not in mistakes
+
+
 def test_links_lead_into_the_page_and_text_is_text(evaluated):
     page = read(write_slice_report(evaluated))
     assert len(set(page.ids)) == len(page.ids)

@@ -125,8 +125,7 @@ def tested_patients(run: RunFolder, dataset_dir: str | Path, store: ArrayStore, 
             f"the data in {found.root} are not those that the run was made with (digest {datalist.digest}).\n"
             "Bring them back, or give another labelled data set with --dataset_dir as an external test."
         )
-    external = datalist.external(found.root, found.layout, entries, problems)
-    external.split["notes"] += run.doubts
+    external = run.external(datalist, found.root, found.layout, entries, problems)
     with main_process_first():
         _require_strangers(patients, datalist, external, store)
     _print_left_out(problems)

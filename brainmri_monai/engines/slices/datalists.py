@@ -132,8 +132,7 @@ def tested_slices(run: RunFolder, dataset_dir: str | Path, store: ArrayStore, si
             "Bring them back, or give another data set with --dataset_dir as an external test."
         )
     left_out = [problem for problem in read.problems if problem.severity == "error"]
-    external = datalist.external(found.root, "slices", entries, left_out)
-    external.split["notes"] += run.doubts
+    external = run.external(datalist, found.root, "slices", entries, left_out)
     unknown = sorted({entry["label"] for entry in entries} - set(datalist.types))
     if unknown:
         raise BrainMRIError(

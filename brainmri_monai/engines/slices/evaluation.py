@@ -166,6 +166,8 @@ class SliceEvaluation:
             metrics["calibration"] |= fitted
             if not self.abstention.promised:
                 metrics["notes"].append(_no_promise(self.risk, self.abstention))
+        elif float(network.minimum_confidence) > 1:
+            metrics["notes"].append("no slice is answered: the run's evaluation found no sufficient confidence")
         return metrics
 
 

@@ -68,8 +68,7 @@ def tested_cases(run: RunFolder, dataset_dir: str | Path, convention: str | None
             for case in found.cases
             if not case.label
         ]
-        external = datalist.external(found.root, found.convention.name, entries, problems)
-        external.split["notes"] += run.doubts
+        external = run.external(datalist, found.root, found.convention.name, entries, problems)
         if is_main_process():
             print(f"external test: {found.root}, {len(entries)} cases; labels: {found.convention}")
             for problem in problems:
