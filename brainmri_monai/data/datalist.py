@@ -117,7 +117,13 @@ class Datalist:
         )
 
     def external(
-        self, root: Path, layout: str, entries: Iterable[dict[str, Any]], problems: Iterable[Problem], known: Path
+        self,
+        root: Path,
+        layout: str,
+        entries: Iterable[dict[str, Any]],
+        problems: Iterable[Problem],
+        known: Path,
+        others: Iterable[Datalist] = (),
     ) -> Self:
         """Give another data set as the test of this run, with no training and validation.
 
@@ -127,12 +133,14 @@ class Datalist:
             entries: of all that is to be tested.
             problems: of those that are left out.
             known: a file that is written where several of them were trained on, and names these.
+            others: of runs whose weights take part in the test.
 
         Raises:
-            BrainMRIError: when it holds a patient or an image that the run was trained on.
+            BrainMRIError: when it holds a patient or an image that one of the runs was trained on.
         """
         entries = list(entries)
-        refuse_leak(entries, self.parts["training"] + self.parts["validation"], root, known)
+        used = [e for one in (self, *others) for part in ("training", "validation") for e in one.parts[part]]
+        refuse_leak(entries, used, root, known)
         return replace(
             self,
             root=root,

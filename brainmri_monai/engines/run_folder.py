@@ -147,24 +147,30 @@ class RunFolder:
     def results(self, datalist: Datalist) -> Path:
         """Where an evaluation on a datalist writes: here, or below for an external test.
 
-        Other data of the same name have a folder of their own, ``<name>-2`` and so on.
+        Other data of the same name, or another ensemble, have a folder of their own, ``<name>-2`` and so on.
         """
         if datalist.split["method"] != "external":
             return self.path / self.own_test
-        name = re.sub(r"[^\w.-]+", "_", datalist.name)
+        name = re.sub(r"[^\w.-]+", "_", datalist.name) + ("-ensemble" if "ensemble" in datalist.split else "")
         folders = (f"external/{name}{f'-{number}' if number > 1 else ''}" for number in count(1))
-        return next(self.path / folder for folder in folders if self._digest_in(folder) in (None, datalist.digest))
+        return next(self.path / folder for folder in folders if self._is_free(folder, datalist))
 
     def external(
-        self, datalist: D, root: Path, layout: str, entries: Iterable[dict[str, Any]], problems: Iterable[Problem]
+        self,
+        datalist: D,
+        root: Path,
+        layout: str,
+        entries: Iterable[dict[str, Any]],
+        problems: Iterable[Problem],
+        others: Iterable[D] = (),
     ) -> D:
         """Give another data set as the test of this run (see ``Datalist.external``), with the doubts of its weights.
 
         Raises:
-            BrainMRIError: when it holds a patient or an image that the run was trained on; ``known.txt`` names them
-                where there are several.
+            BrainMRIError: when it holds a patient or an image that the run, or one of the ``others``, was trained on;
+                ``known.txt`` names them where there are several.
         """
-        external = datalist.external(root, layout, entries, problems, self.path / "known.txt")
+        external = datalist.external(root, layout, entries, problems, self.path / "known.txt", others)
         external.split["notes"] += self.doubts
         return external
 
@@ -416,8 +422,13 @@ class RunFolder:
                 f"{path} cannot be read: {error}.\nRestore the file, or start over with --fresh."
             ) from error
 
-    def _digest_in(self, folder: str) -> str | None:
-        return (self._read(f"{folder}/datalist.json") or {}).get("digest")
+    def _is_free(self, folder: str, datalist: Datalist) -> bool:
+        """Whether a folder holds no test, or one of the same data by the same networks."""
+        there = self._read(f"{folder}/datalist.json")
+        if there is None:
+            return True
+        same_networks = there.get("split", {}).get("ensemble") == datalist.split.get("ensemble")
+        return same_networks and there.get("digest") == datalist.digest
 
     def _clear(self) -> None:
         if not (self.path / "run.json").exists():  # what lies here is somebody's own

@@ -16,7 +16,7 @@ from brainmri_monai.engines.config import running_parser
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.files import replacing
 
-__all__ = ["load_encoder", "load_network", "load_networks", "load_published", "load_weights", "save"]
+__all__ = ["load_encoder", "load_network", "load_networks", "load_published", "load_weights", "save", "weight_files"]
 
 Network = TypeVar("Network", bound=nn.Module)
 ALIKE = ("types", "classes", "regions", "image_size", "spacing")  # options that make answers comparable
@@ -90,6 +90,19 @@ def load_network(network: Network, path: str | Path) -> Network:
     return network
 
 
+def weight_files(paths: Sequence[str | Path]) -> list[Path]:
+    """The files of weights that are named, by themselves or by their runs.
+
+    Raises:
+        BrainMRIError: when what is given is not a list of paths.
+    """
+    if isinstance(paths, str) or not all(isinstance(path, (str, Path)) for path in paths):
+        raise BrainMRIError(
+            f"expected a list of checkpoints, found {paths!r}.\nGive --ensemble \"['a/model.pt','b/model.pt']\"."
+        )
+    return [Path(path) / "models/model.pt" if Path(path).is_dir() else Path(path) for path in paths]
+
+
 def load_networks(network: Network, paths: Sequence[str | Path]) -> list[Network]:
     """Load several state dicts into as many copies of a network, as for an ensemble.
 
@@ -98,14 +111,10 @@ def load_networks(network: Network, paths: Sequence[str | Path]) -> list[Network
         paths: of the weights, or of runs.
 
     Raises:
-        BrainMRIError: see :func:`load_network`; or when what is given is not a list of paths, or a run among them
-            answers for other classes or takes other images than the configuration that is running.
+        BrainMRIError: see :func:`weight_files` and :func:`load_network`; or when a run among them answers for other
+            classes or takes other images than the configuration that is running.
     """
-    if isinstance(paths, str) or not all(isinstance(path, (str, Path)) for path in paths):
-        raise BrainMRIError(
-            f"expected a list of checkpoints, found {paths!r}.\nGive --ensemble \"['a/model.pt','b/model.pt']\"."
-        )
-    files = [Path(path) / "models/model.pt" if Path(path).is_dir() else Path(path) for path in paths]
+    files = weight_files(paths)
     for file in files:
         _require_alike(file)
     return [load_network(copy.deepcopy(network), file) for file in files]

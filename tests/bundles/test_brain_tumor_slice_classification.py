@@ -455,6 +455,43 @@ def test_ensemble_averages_probabilities_and_is_not_for_the_own_test(evaluated, 
     assert alone.equals(twice)
 
 
+@pytest.mark.usefixtures("no_slice_report")
+def test_what_any_member_of_an_ensemble_was_trained_on_is_no_test_for_it(
+    slice_set, trained, train_slices, evaluate_slices, write_slice_set, tmp_path
+):
+    options = {"folds": 2, "cache_dir": str(trained / "cache")}
+    first, second = (train_slices(slice_set, tmp_path / f"fold{k}", fold=k, **options) for k in range(2))
+    for run in (first, second):
+        evaluate_slices(run)
+    lists = [read(run / "datalist.json") for run in (first, second)]
+    trained_on = [{e["id"] for part in ("training", "validation") for e in one[part]} for one in lists]
+    (known, turned, *_), other = sorted(trained_on[1] - trained_on[0]), tmp_path / "other"
+    write_slice_set(other, {"glioma": 3, "no": 3}, seed=9)
+    with Image.open(slice_set / turned) as picture:
+        ImageOps.mirror(picture).save(other / "glioma/mirrored.png")
+    shutil.copyfile(slice_set / known, other / "glioma/known.png")
+    ensemble = [str(first), str(second / "models/model.pt")]
+    with pytest.raises(BrainMRIError, match=r"glioma/known\.png of .* was among the pictures"):
+        evaluate_slices(first, dataset_dir=str(other), ensemble=ensemble)
+    (other / "glioma/known.png").unlink()
+    evaluate_slices(first, dataset_dir=str(other))
+    alone = (first / "external/other/metrics_test.json").read_bytes()
+    evaluate_slices(first, dataset_dir=str(other), ensemble=ensemble)
+    assert (first / "external/other/metrics_test.json").read_bytes() == alone
+    metrics = read(first / "external/other-ensemble/metrics_test.json")
+    assert metrics["twins_of_training"] == 1
+    assert "twins_of_training" not in json.loads(alone)
+    fitted = [read(run / "metrics_test.json")["calibration"] for run in (first, second)]
+    assert [one["temperature"] for one in metrics["calibration"]["members"]] == pytest.approx(
+        [one["temperature"] for one in fitted]
+    )
+    assert any(note.startswith(f"an ensemble of 2: {first}") for note in metrics["notes"])
+    stray = shutil.copyfile(second / "models/model.pt", tmp_path / "stray.pt")
+    evaluate_slices(first, dataset_dir=str(other), ensemble=[str(first), str(stray)])
+    notes = read(first / "external/other-ensemble-2/metrics_test.json")["notes"]
+    assert any(f"what {stray} was trained on is not known" in note for note in notes)
+
+
 # inference ------------------------------------------------------------------------------------------------------------
 
 

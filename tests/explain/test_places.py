@@ -67,3 +67,12 @@ def test_a_map_is_laid_where_its_cells_are():
     spot[1, 3] = 1
     large = enlarge(spot, (128, 128), Place((26, 26), (16, 16)))
     assert divmod(int(large.argmax()), 128) == (42, 74)
+
+
+def test_a_map_fades_beyond_its_cells():
+    """Cells of 16 pixels, of which the outermost have their middles at 26 and 90: one cell beyond 18 and 98 it ends."""
+    row = enlarge(torch.ones(5, 5).numpy(), (128, 128), Place((26, 26), (16, 16)))[58]
+    assert (row[18:99] == 1).all()
+    assert (row[:3] == 0).all()
+    assert (row[114:] == 0).all()
+    assert row[10] == row[106] == 0.5

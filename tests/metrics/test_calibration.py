@@ -43,6 +43,14 @@ def test_log_probabilities_serve_as_logits():
     assert fit_temperature(log_softmax(logits, axis=1), labels) == pytest.approx(fit_temperature(logits, labels))
 
 
+def test_a_weight_says_how_many_answers_one_stands_for():
+    random = np.random.default_rng(2)
+    logits, labels, counts = random.normal(size=(40, 3)), random.integers(3, size=40), random.integers(0, 4, size=40)
+    repeated = fit_temperature(np.repeat(logits, counts, axis=0), np.repeat(labels, counts))
+    assert fit_temperature(logits, labels, counts) == pytest.approx(repeated)
+    assert fit_temperature(logits, labels) != pytest.approx(repeated, rel=0.01)
+
+
 def test_it_stays_within_its_bounds():
     labels = np.tile([0, 1], 10_000)
     right = np.tile([[0.1, 0.0], [0.0, 0.1]], (10_000, 1))

@@ -25,6 +25,7 @@ from brainmri_monai.data.store import ArrayStore
 from brainmri_monai.engines.distributed import is_main_process, main_process_first
 from brainmri_monai.engines.run_folder import RunFolder
 from brainmri_monai.engines.slices.reading import ReadSlices, read_set
+from brainmri_monai.engines.weights import weight_files
 from brainmri_monai.errors import BrainMRIError
 
 __all__ = ["GROUPS", "tested_slices", "training_slices"]
@@ -101,7 +102,13 @@ def training_slices(
         return datalist
 
 
-def tested_slices(run: RunFolder, dataset_dir: str | Path, store: ArrayStore, size: int) -> SliceList:
+def tested_slices(
+    run: RunFolder,
+    dataset_dir: str | Path,
+    store: ArrayStore,
+    size: int,
+    ensemble: Sequence[str | Path] = (),  # noqa: PT028
+) -> SliceList:
     """The slices of an evaluation: the run's own test slices, or all of another data set as an external test.
 
     Args:
@@ -109,13 +116,14 @@ def tested_slices(run: RunFolder, dataset_dir: str | Path, store: ArrayStore, si
         dataset_dir: empty, or where the run's own data lie now, or other folders of classes.
         store: keeps the prepared slices.
         size: rows and columns of a prepared slice.
+        ensemble: weights, or runs, that answer together in place of the run's own.
 
     Returns:
         The run's datalist; with another data set its slices are the ``test`` part and the ``root`` is theirs.
 
     Raises:
-        BrainMRIError: when the data have changed, or the other data set holds a slice that the run was trained on, or a
-            class that it does not know.
+        BrainMRIError: when the data have changed, or the other data set holds a slice that the run, or a member of the
+            ensemble, was trained on, or a class that it does not know.
     """
     run.require_same_input()
     datalist = SliceList.load(run.trained_on)
@@ -132,7 +140,10 @@ def tested_slices(run: RunFolder, dataset_dir: str | Path, store: ArrayStore, si
             "Bring them back, or give another data set with --dataset_dir as an external test."
         )
     left_out = [problem for problem in read.problems if problem.severity == "error"]
-    external = run.external(datalist, found.root, "slices", entries, left_out)
+    members, notes = _members(ensemble)
+    external = run.external(datalist, found.root, "slices", entries, left_out, members)
+    external.split |= {"ensemble": [str(path) for path in ensemble]} if ensemble else {}
+    external.split["notes"] += notes
     unknown = sorted({entry["label"] for entry in entries} - set(datalist.types))
     if unknown:
         raise BrainMRIError(
@@ -140,25 +151,45 @@ def tested_slices(run: RunFolder, dataset_dir: str | Path, store: ArrayStore, si
             "Rename or take out these folders, or train with all classes."
         )
     with main_process_first():
-        _find_twins_of_training(external, read, datalist, store, size)
+        _find_twins_of_training(external, read, [datalist, *members], store, size)
     if is_main_process():
         _print_left_out(left_out)
     return external
 
 
+def _members(ensemble: Sequence[str | Path]) -> tuple[list[SliceList], list[str]]:
+    """What the members of an ensemble were trained on, and what a reader of their test has to know."""
+    files = weight_files(ensemble)
+    lists, notes = [], [f"an ensemble of {len(files)}: {', '.join(map(str, files))}"] if files else []
+    for file in files:
+        beside = (folder / "datalist.json" for folder in (file.parent.parent, file.parent))  # of a run; of a bundle
+        path = next((path for path in beside if path.is_file()), None)
+        if path is None:
+            notes.append(f"what {file} was trained on is not known: these slices may be among it")
+        else:
+            lists.append(SliceList.load(path))
+    return lists, notes
+
+
 def _find_twins_of_training(
-    external: SliceList, read: ReadSlices, run: SliceList, store: ArrayStore, size: int
+    external: SliceList, read: ReadSlices, runs: Sequence[SliceList], store: ArrayStore, size: int
 ) -> None:
-    """Record which slices of an external test are nearly the same picture as one that the run was trained on."""
-    try:
-        own = read_set(find_slices(run.root), store, size)
-    except BrainMRIError:
-        note = f"whether they are twins of slices of the training is not known: {run.root} cannot be read"
-        external.split["notes"].append(note)
-        return
-    trained = {entry["id"] for part in ("training", "validation") for entry in run.parts[part]}
-    known = own.pictures[[row for row, item in enumerate(own.items) if item.id in trained]]
-    twins = [item.id for item, twin in zip(read.items, twins_of(read.pictures, known), strict=True) if twin]
+    """Record which slices of an external test are nearly the same picture as one that a run was trained on."""
+    trained: dict[Path, set[str]] = {}  # root → ids: the folds of a cross-validation share theirs
+    for one in runs:
+        used = (entry["id"] for part in ("training", "validation") for entry in one.parts[part])
+        trained.setdefault(one.root, set()).update(used)
+    found = np.zeros(len(read.items), dtype=bool)
+    for root, ids in trained.items():
+        try:
+            own = read_set(find_slices(root), store, size)
+        except BrainMRIError:
+            note = f"whether they are twins of slices of the training is not known: {root} cannot be read"
+            external.split["notes"].append(note)
+            continue
+        known = own.pictures[[row for row, item in enumerate(own.items) if item.id in ids]]
+        found |= np.asarray(twins_of(read.pictures, known), dtype=bool)
+    twins = [item.id for item, twin in zip(read.items, found, strict=True) if twin]
     external.split["twins_of_training"] = twins
     if twins:
         external.split["notes"].append(f"{len(twins)} of {len(read.items)} slices have twins in the training")

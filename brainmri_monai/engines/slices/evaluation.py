@@ -15,7 +15,7 @@ from brainmri_monai.data.slices.datalist import KEPT_TOGETHER, NO_PATIENTS, Slic
 from brainmri_monai.engines.collect import Collect
 from brainmri_monai.engines.distributed import is_main_process
 from brainmri_monai.engines.run_folder import RunFolder
-from brainmri_monai.engines.slices.prediction import probabilities_of
+from brainmri_monai.engines.slices.prediction import least_confidence, probabilities_of
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.metrics.bootstrap import RESAMPLES
 from brainmri_monai.metrics.calibration import fit_temperature
@@ -89,6 +89,9 @@ class SliceEvaluation:
     def calibrate(self) -> None:
         """Fit temperature, least confidence and detector, and save them with the weights.
 
+        The temperature is for all slices, as the calibration error counts them all; what is promised of the answers
+        takes slices that are independent, so that of twins one counts.
+
         An external test leaves them as they are: its slices must not shape the model.
         """
         if not self.fits:
@@ -154,21 +157,26 @@ class SliceEvaluation:
             metrics["twins_of_training"] = len(ids) - int(alone.sum())
             if alone.any():
                 metrics["without_twins"] = score_slices(answers[alone], self.datalist.types, self.resamples)
-        network = self.networks[0]
-        metrics["calibration"] = {
-            "fitted_on": self.fitted_on,
-            "temperature": float(network.temperature),
-            "minimum_confidence": float(network.minimum_confidence),
-            "limit": float(network.detector.limit) if torch.isfinite(network.detector.limit) else None,
-        }
+        each = [_constants(network) for network in self.networks]
+        metrics["calibration"] = {"fitted_on": self.fitted_on, **(each[0] if len(each) == 1 else {"members": each})}
+        metrics["calibration"]["minimum_confidence"] = float(least_confidence(self.networks))
         if self.abstention:
             fitted = {"groups": self.fitted_groups, "risk": self.risk, "abstention": vars(self.abstention)}
             metrics["calibration"] |= fitted
             if not self.abstention.promised:
                 metrics["notes"].append(_no_promise(self.risk, self.abstention))
-        elif float(network.minimum_confidence) > 1:
+        elif metrics["calibration"]["minimum_confidence"] > 1:
             metrics["notes"].append("no slice is answered: the run's evaluation found no sufficient confidence")
         return metrics
+
+
+def _constants(network: SliceClassifier) -> dict[str, float | None]:
+    limit = network.detector.limit
+    return {
+        "temperature": float(network.temperature),
+        "minimum_confidence": float(network.minimum_confidence),
+        "limit": float(limit) if torch.isfinite(limit) else None,
+    }
 
 
 def _no_promise(risk: float, abstention: Abstention) -> str:

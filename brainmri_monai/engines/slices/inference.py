@@ -53,7 +53,9 @@ class SliceStream(IterableDataset):
         self.transform = transform
         self.portable = portable
         unread = [name for name, file in self.files.items() if file.suffix.lower() in OTHER_PICTURES]
-        self.failed = dict.fromkeys(unread, f"is not a kind of picture that is read. {SAVE_AS}")
+        self.failed = {
+            name: f"{self.files[name].suffix!r} is not a kind of picture that is read. {SAVE_AS}" for name in unread
+        }
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for name, file in self.files.items():

@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from ignite.engine import Engine
 from numpy.typing import NDArray
+from torch import Tensor
 
 from brainmri_monai.engines.precision import PrecisionInferer
 from brainmri_monai.networks.slice_classifier import DECISIONS, SliceClassifier
 
-__all__ = ["SliceAnswer", "SlicePrediction"]
+__all__ = ["SliceAnswer", "SlicePrediction", "least_confidence"]
 
 
 @dataclass(frozen=True)
@@ -68,14 +69,18 @@ class SlicePrediction:
                 distances.append(network.detector(statistics))
                 foreign.append(network.detector.foreign(distances[-1]))
             mean = torch.stack(log_p).double().logsumexp(dim=0) - math.log(len(log_p))  # B T
-            least = torch.stack([network.minimum_confidence for network in self.networks]).quantile(0.5)
-            unsure = mean.exp().amax(dim=1) < least
+            unsure = mean.exp().amax(dim=1) < least_confidence(self.networks)
             is_foreign = torch.stack(foreign).double().mean(dim=0) > 0.5
             decisions = torch.where(is_foreign, 2, unsure.long())
         columns = (mean, decisions, torch.stack(distances).mean(dim=0))
         labels = batch["label"].tolist() if "label" in batch else [-1] * len(image)
         rows = zip(batch["id"], *(column.cpu().numpy() for column in columns), labels, strict=True)
         return [SliceAnswer(name, p, DECISIONS[d], float(far), label) for name, p, d, far, label in rows]
+
+
+def least_confidence(networks: Sequence[SliceClassifier]) -> Tensor:
+    """The median of those of the members of an ensemble."""
+    return torch.stack([network.minimum_confidence for network in networks]).quantile(0.5)
 
 
 def probabilities_of(seen: Sequence[SliceAnswer]) -> NDArray:
