@@ -448,8 +448,11 @@ def test_external_test_on_slices_of_the_training_is_refused(evaluated, write_sli
 @pytest.mark.usefixtures("no_slice_report")
 def test_ensemble_averages_probabilities_and_is_not_for_the_own_test(evaluated, slice_set, evaluate_slices, tmp_path):
     weights = str(evaluated / "models/model.pt")
-    with pytest.raises(BrainMRIError, match="trained on the test slices"):
-        evaluate_slices(evaluated, ensemble=[weights, weights])
+    before = Path(weights).read_bytes()
+    for ensemble in ([weights, weights], [weights]):
+        with pytest.raises(BrainMRIError, match="may have been trained on the test slices"):
+            evaluate_slices(evaluated, ensemble=ensemble)
+    assert Path(weights).read_bytes() == before
     alone = predict(evaluated, slice_set, tmp_path / "alone")
     twice = predict(evaluated, slice_set, tmp_path / "twice", ensemble=[weights, weights])
     assert alone.equals(twice)
@@ -476,7 +479,9 @@ def test_what_any_member_of_an_ensemble_was_trained_on_is_no_test_for_it(
     (other / "glioma/known.png").unlink()
     evaluate_slices(first, dataset_dir=str(other))
     alone = (first / "external/other/metrics_test.json").read_bytes()
-    evaluate_slices(first, dataset_dir=str(other), ensemble=ensemble)
+    for same in ([str(second), str(first / "models/model.pt")], ensemble):
+        evaluate_slices(first, dataset_dir=str(other), ensemble=same)
+    assert not (first / "external/other-ensemble-2").exists()
     assert (first / "external/other/metrics_test.json").read_bytes() == alone
     metrics = read(first / "external/other-ensemble/metrics_test.json")
     assert metrics["twins_of_training"] == 1
@@ -490,6 +495,12 @@ def test_what_any_member_of_an_ensemble_was_trained_on_is_no_test_for_it(
     evaluate_slices(first, dataset_dir=str(other), ensemble=[str(first), str(stray)])
     notes = read(first / "external/other-ensemble-2/metrics_test.json")["notes"]
     assert any(f"what {stray} was trained on is not known" in note for note in notes)
+    lists[0]["root"] = str(write_slice_set(tmp_path / "replaced", seed=4))
+    (first / "datalist.json").write_text(json.dumps(lists[0]), encoding="utf-8")
+    evaluate_slices(first, dataset_dir=str(other))
+    notes = read(first / "external/other/metrics_test.json")["notes"]
+    missing = len(trained_on[0])
+    assert any(f"{missing} of {missing} slices of the training are not in {lists[0]['root']}" in note for note in notes)
 
 
 # inference ------------------------------------------------------------------------------------------------------------

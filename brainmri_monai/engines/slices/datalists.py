@@ -142,7 +142,7 @@ def tested_slices(
     left_out = [problem for problem in read.problems if problem.severity == "error"]
     members, notes = _members(ensemble)
     external = run.external(datalist, found.root, "slices", entries, left_out, members)
-    external.split |= {"ensemble": [str(path) for path in ensemble]} if ensemble else {}
+    external.split |= {"ensemble": sorted(str(file.resolve()) for file in weight_files(ensemble))} if ensemble else {}
     external.split["notes"] += notes
     unknown = sorted({entry["label"] for entry in entries} - set(datalist.types))
     if unknown:
@@ -175,19 +175,25 @@ def _find_twins_of_training(
     external: SliceList, read: ReadSlices, runs: Sequence[SliceList], store: ArrayStore, size: int
 ) -> None:
     """Record which slices of an external test are nearly the same picture as one that a run was trained on."""
-    trained: dict[Path, set[str]] = {}  # root → ids: the folds of a cross-validation share theirs
+    trained: dict[Path, dict[str, str]] = {}  # root → id → digest: the folds of a cross-validation share theirs
     for one in runs:
-        used = (entry["id"] for part in ("training", "validation") for entry in one.parts[part])
-        trained.setdefault(one.root, set()).update(used)
+        used = {entry["id"]: entry["digests"][0] for part in ("training", "validation") for entry in one.parts[part]}
+        trained.setdefault(one.root, {}).update(used)
     found = np.zeros(len(read.items), dtype=bool)
-    for root, ids in trained.items():
+    for root, used in trained.items():
         try:
             own = read_set(find_slices(root), store, size)
         except BrainMRIError:
             note = f"whether they are twins of slices of the training is not known: {root} cannot be read"
             external.split["notes"].append(note)
             continue
-        known = own.pictures[[row for row, item in enumerate(own.items) if item.id in ids]]
+        rows = [row for row, one in enumerate(own.items) if used.get(one.id) == own.digests[row]]
+        if len(rows) < len(used):
+            external.split["notes"].append(
+                f"{len(used) - len(rows)} of {len(used)} slices of the training are not in {root} any more: "
+                "whether these slices are twins of them is not known"
+            )
+        known = own.pictures[rows]
         found |= np.asarray(twins_of(read.pictures, known), dtype=bool)
     twins = [item.id for item, twin in zip(read.items, found, strict=True) if twin]
     external.split["twins_of_training"] = twins

@@ -34,7 +34,7 @@ class SliceEvaluation:
     Args:
         run: the folder of the finished run.
         datalist: of the run, or of an external test (see ``engines.slices.datalists.tested_slices``).
-        networks: with their weights loaded; of the first the buffers are fitted, when it is alone.
+        networks: with their weights loaded: the run's own, whose buffers are fitted, or an ensemble.
         calibrator: evaluates the validation slices.
         familiar: batches of training slices, which the detector is to know.
         evaluator: evaluates the test slices.
@@ -75,9 +75,9 @@ class SliceEvaluation:
         self.group_of = {entry["id"]: entry["group"] for entry in datalist.entries}
         self.abstention: Abstention | None = None
         self.fitted_on = self.fitted_groups = 0
-        if len(networks) > 1 and not self.external:
+        if run.parser.get("ensemble") and not self.external:
             raise BrainMRIError(
-                "an ensemble of folds was trained on the test slices of each of them.\n"
+                "an ensemble may have been trained on the test slices of this run, as its other folds were.\n"
                 "Give other data with --dataset_dir, or leave out --ensemble."
             )
 
