@@ -166,7 +166,9 @@ class SliceEvaluation:
             if not self.abstention.promised:
                 metrics["notes"].append(_no_promise(self.risk, self.abstention))
         elif metrics["calibration"]["minimum_confidence"] > 1:
-            metrics["notes"].append("no slice is answered: the run's evaluation found no sufficient confidence")
+            metrics["notes"].append(
+                "no slice is answered: where these weights were evaluated, no confidence was sufficient"
+            )
         return metrics
 
 

@@ -121,5 +121,26 @@ def test_clusters_follow_the_features_and_keep_twins_together():
     assert found[39] == found[0]
 
 
+def test_the_scale_of_a_feature_does_not_matter():
+    random = np.random.default_rng(1)
+    features = np.column_stack([np.repeat(np.eye(4) / 1000, 10, axis=0), random.uniform(-1e6, 1e6, 40)])
+    found = cluster_groups(features, 4)
+    assert [len(set(found[k : k + 10])) for k in (0, 10, 20, 30)] == [1, 1, 1, 1]
+
+
+def test_of_twins_the_mean_is_clustered():
+    centres = np.repeat(np.eye(4) * 10, 10, axis=0) + np.random.default_rng(2).normal(0, 0.1, (40, 4))
+    found = cluster_groups(centres, 4, groups=[*[0] * 9, *range(1, 32)])
+    assert found[9] == found[0]
+    assert len(set(found)) == 4
+
+
+def test_a_group_weighs_as_many_slices_as_it_has():
+    features = np.array([[0.0]] * 100 + [[1.0]] * 4 + [[1.9]] * 4)
+    found = cluster_groups(features, 2, groups=[*[0] * 100, *range(1, 9)])
+    assert len(set(found[100:])) == 1, "the others leave the heavy one alone"
+    assert found[0] not in found[100:]
+
+
 def test_no_more_clusters_than_groups():
     assert len(set(cluster_groups(np.eye(6), 100, groups=[0, 0, 1, 1, 2, 2]))) == 3

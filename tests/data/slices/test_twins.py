@@ -4,6 +4,7 @@ from PIL import Image, ImageEnhance
 
 from brainmri_monai.data.duplicates import ALL_VIEWS, fingerprint, near_pairs
 from brainmri_monai.data.images import read_slices
+from brainmri_monai.data.slices import twins
 from brainmri_monai.data.slices.twins import find_twins
 
 
@@ -14,6 +15,10 @@ def pictures(picture) -> list[np.ndarray]:
 
 def twins_of(pictures):
     return find_twins([fingerprint(picture) for picture in pictures])
+
+
+def prepared(picture):
+    return np.array(Image.fromarray(picture).convert("L"))
 
 
 def test_different_slices_have_no_twins(pictures):
@@ -56,6 +61,10 @@ def test_how_alike_twins_are(pictures, alike, twin):
     assert between
     assert np.corrcoef(first, other)[0, 1] < 0.9
     assert all(bool(twins_of([pictures[0], blend]).groups()) is twin for blend in between)
+    known = prepared(pictures[0])[None]
+    for blend in between:
+        for view in (prepared(blend), prepared(blend)[:, ::-1]):
+            assert bool(twins.twins_of(view[None], known)[0]) is twin
 
 
 def test_the_view_says_how_the_second_must_be_turned_to_look_like_the_first(pictures):
