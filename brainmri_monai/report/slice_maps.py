@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,19 +27,22 @@ from brainmri_monai.report.slice_page import mistake_path, surest_mistakes, wron
 __all__ = ["draw_filters", "draw_mistakes", "explain_answers"]
 
 
-def draw_filters(network: SliceClassifier, path: Path) -> None:
-    """The filters of the first convolution."""
-    first = next((module for module in network.body.modules() if isinstance(module, nn.Conv2d)), None)
+def draw_filters(networks: Sequence[SliceClassifier], path: Path) -> None:
+    """The filters of the first convolution, of an ensemble those of its first network."""
+    first = next((module for module in networks[0].body.modules() if isinstance(module, nn.Conv2d)), None)
     if first is not None and first.kernel_size != (1, 1):
-        plot_filters(first.weight.detach().cpu().numpy(), path, "Filters of the first convolution")
+        title = "Filters of the first convolution" + (" of the first network" if len(networks) > 1 else "")
+        plot_filters(first.weight.detach().cpu().numpy(), path, title)
 
 
-def draw_mistakes(files: RunFiles, network: SliceClassifier, store: ArrayStore, size: int, *, limit: int = 12) -> None:
+def draw_mistakes(
+    files: RunFiles, networks: Sequence[SliceClassifier], store: ArrayStore, size: int, *, limit: int = 12
+) -> None:
     """A gallery of the surest mistakes, and for each a figure with the maps of its layers.
 
     Args:
         files: of an evaluated run.
-        network: with its weights.
+        networks: with their weights; of several, the maps are averaged.
         store: holds the prepared slices.
         size: rows and columns of a prepared slice.
         limit: how many mistakes; of twins one.
@@ -52,7 +56,7 @@ def draw_mistakes(files: RunFiles, network: SliceClassifier, store: ArrayStore, 
     bar = progress_bar(len(shown), "explaining mistakes", "slices")
     for number, row in enumerate(shown, start=1):
         picture = np.asarray(read.pictures[read.rows([row["id"]])[0]]) / np.float32(255)
-        maps, places, rollout = _maps(network, picture, datalist.types.index(row["pred"]))
+        maps, places, rollout = _maps(networks, picture, datalist.types.index(row["pred"]))
         title = f"{row['id']}: is {row['label']}, said {row['pred']} ({float(row['confidence']):.3f})"
         plot_grad_cam(picture, maps, mistake_path(files.folder, number), title, places=places, rollout=rollout)
         told = {"said": row["pred"], "truth": row["label"], "decision": row["decision"]}
@@ -64,12 +68,12 @@ def draw_mistakes(files: RunFiles, network: SliceClassifier, store: ArrayStore, 
     plot_mistakes(gallery, files.folder / "figures/gallery.png", count)
 
 
-def explain_answers(predictions: SaveSlices, network: SliceClassifier, how: str) -> None:
+def explain_answers(predictions: SaveSlices, networks: Sequence[SliceClassifier], how: str) -> None:
     """Draw ``explained/<slice>.png`` for each answer of an inference.
 
     Args:
         predictions: what was answered, and on which slices.
-        network: that answered; of an ensemble, the first.
+        networks: that answered; of several, the maps are averaged.
         how: ``gradcam`` or ``gradcam++``, of each convolution; ``occlusion``; or ``none``.
 
     Raises:
@@ -84,7 +88,7 @@ def explain_answers(predictions: SaveSlices, network: SliceClassifier, how: str)
         sample = predictions.cases.transform({"id": answer.id, "image": str(predictions.cases.files[answer.id])})
         picture, best = sample["image"][0].numpy(), int(answer.probabilities.argmax())
         title = f"{answer.id}: {in_words(predictions.classes[best], answer.probabilities[best], answer.decision)}"
-        maps, places, rollout = _maps(network, picture, best, how)
+        maps, places, rollout = _maps(networks, picture, best, how)
         plot_grad_cam(picture, maps, folder / f"{answer.id}.png", title, places=places, rollout=rollout)
         bar.update()
     bar.close()
@@ -93,15 +97,16 @@ def explain_answers(predictions: SaveSlices, network: SliceClassifier, how: str)
 
 
 def _maps(
-    network: SliceClassifier, picture: NDArray, target: int, how: str = "gradcam"
+    networks: Sequence[SliceClassifier], picture: NDArray, target: int, how: str = "gradcam"
 ) -> tuple[dict[str, NDArray], dict[str, Place], NDArray | None]:
     """Maps by the name of the layer or of the method, their places, and the rollout where there is attention."""
-    image = torch.from_numpy(np.ascontiguousarray(picture)).expand(3, -1, -1).to(network.temperature.device)
+    image = torch.from_numpy(np.ascontiguousarray(picture)).expand(3, -1, -1).to(networks[0].temperature.device)
     if how == "occlusion":
-        maps = {how: occlusion(network, image, target=target)}
+        each = [{how: occlusion(network, image, target=target)} for network in networks]
     else:
-        maps = layer_maps(network, image, target=target, plus_plus=how == "gradcam++")
+        each = [layer_maps(network, image, target=target, plus_plus=how == "gradcam++") for network in networks]
+    maps = {name: np.mean([one[name] for one in each], axis=0) for name in each[0]}
     rollout = None
-    with suppress(ValueError):  # a network without attention
-        rollout = attention_rollout(network, image)
-    return maps, layer_places(network.body, image), rollout
+    with suppress(ValueError):  # networks without attention
+        rollout = np.mean([attention_rollout(network, image) for network in networks], axis=0)
+    return maps, layer_places(networks[0].body, image), rollout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from brainmri_monai.data.store import ArrayStore
@@ -25,13 +26,13 @@ __all__ = ["draw_classes", "report_slices"]
 
 
 def report_slices(
-    folder: str | Path, network: SliceClassifier | None = None, store: ArrayStore | None = None, size: int = 0
+    folder: str | Path, networks: Sequence[SliceClassifier] = (), store: ArrayStore | None = None, size: int = 0
 ) -> Path | None:
     """Draw what a run on slices has made so far, and write ``report.html``; a page that shows it already stays.
 
     Args:
         folder: of the run, or of its external test.
-        network: with its weights; the mistakes are explained with it.
+        networks: with their weights, the run's or those of an ensemble; the mistakes are explained with them.
         store: holds the prepared slices.
         size: rows and columns of a prepared slice.
 
@@ -48,9 +49,9 @@ def report_slices(
         plot_history(files.history, figures / "history.png", best_epoch=files.run.get("best", {}).get("epoch"))
     if files.metrics and files.predictions:
         draw_classes(files, figures)
-        if network is not None and store is not None:
-            draw_filters(network, figures / "filters.png")
-            draw_mistakes(files, network, store, size)
+        if networks and store is not None:
+            draw_filters(networks, figures / "filters.png")
+            draw_mistakes(files, networks, store, size)
     page = write_slice_report(files.folder)
     print(f"report: {page}")
     return page

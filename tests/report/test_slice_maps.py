@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,12 +16,12 @@ def drawn(monkeypatch, tmp_path):
     given = []
     monkeypatch.setattr(slice_maps, "plot_grad_cam", lambda _, maps, *__, rollout, **___: given.append((maps, rollout)))
 
-    def draw(network, how):
+    def draw(how, *networks):
         picture = torch.rand(1, 128, 128, generator=torch.Generator().manual_seed(1))
         answer = SimpleNamespace(id="a", probabilities=torch.tensor([0.9, 0.1]), decision="answered")
         cases = SimpleNamespace(files={"a": "a.png"}, transform=lambda _: {"image": picture})
         told = SimpleNamespace(folder=tmp_path, answers=[answer], classes=["tumour", "none"], cases=cases)
-        slice_maps.explain_answers(told, network.eval(), how)
+        slice_maps.explain_answers(told, [network.eval() for network in networks], how)
         return given.pop()
 
     return draw
@@ -38,12 +39,23 @@ def test_the_rollout_is_no_map_of_a_class(drawn, how):
         "num_heads": 2,
         "num_classes": 2,
     }
-    maps, rollout = drawn(SliceClassifier(VisionTransformer(**sizes), num_classes=2), how)
+    maps, rollout = drawn(how, SliceClassifier(VisionTransformer(**sizes), num_classes=2))
     assert list(maps) == ["occlusion" if how == "occlusion" else "body.patch_embedding.patch_embeddings"]
     assert rollout.shape == (4, 4)
 
 
 def test_a_network_without_attention_has_no_rollout(drawn):
-    maps, rollout = drawn(SliceClassifier(CustomCNN(num_classes=2), num_classes=2), "gradcam")
+    maps, rollout = drawn("gradcam", SliceClassifier(CustomCNN(num_classes=2), num_classes=2))
     assert len(maps) == 4
     assert rollout is None
+
+
+@pytest.mark.parametrize("how", ["gradcam", "gradcam++", "occlusion"])
+def test_an_ensemble_has_the_mean_of_its_maps(drawn, how):
+    torch.manual_seed(0)
+    first, second = (SliceClassifier(CustomCNN(num_classes=2), num_classes=2) for _ in range(2))
+    maps, _ = drawn(how, first, second)
+    ones, others = (drawn(how, network)[0] for network in (first, second))
+    for name, together in maps.items():
+        assert not np.allclose(ones[name], others[name])
+        assert np.allclose(together, (ones[name] + others[name]) / 2)
