@@ -26,7 +26,11 @@ class Split:
 
 
 def holdout(
-    strata: Strata, seed: int, shares: Sequence[float] = (0.70, 0.15, 0.15), sizes: Mapping[str, int] | None = None
+    strata: Strata,
+    seed: int,
+    shares: Sequence[float] = (0.70, 0.15, 0.15),
+    sizes: Mapping[str, int] | None = None,
+    unit: str = "patients",
 ) -> Split:
     """Split patients into training, validation and test.
 
@@ -39,16 +43,24 @@ def holdout(
         seed: decides the shuffle.
         shares: of the patients, for training, validation and test.
         sizes: patient → how much it counts, for units that differ much; the largest are dealt out first then.
+        unit: what messages call what is dealt out.
 
     Raises:
         BrainMRIError: when there are too few patients for three parts.
     """
     parts = deal(strata, seed, dict(zip(PARTS, shares, strict=True)), sizes)
-    _require_filled(parts)
+    _require_filled(parts, unit)
     return Split(parts, _rare_notes(strata, len(PARTS), "the three parts"))
 
 
-def kfold(strata: Strata, folds: int, fold: int, seed: int, sizes: Mapping[str, int] | None = None) -> Split:
+def kfold(
+    strata: Strata,
+    folds: int,
+    fold: int,
+    seed: int,
+    sizes: Mapping[str, int] | None = None,
+    unit: str = "patients",
+) -> Split:
     """Cross-validation: one fold is the test, 15 % of the other patients the validation, the rest the training.
 
     Args:
@@ -57,17 +69,18 @@ def kfold(strata: Strata, folds: int, fold: int, seed: int, sizes: Mapping[str, 
         fold: which fold is the test, from 0.
         seed: decides the shuffle; the folds of one cross-validation share it.
         sizes: as for :func:`holdout`.
+        unit: as for :func:`holdout`.
 
     Raises:
         BrainMRIError: when there are fewer patients than folds or no such fold, or too few for three parts.
     """
-    require_folds(folds, fold, len(strata))
+    require_folds(folds, fold, len(strata), unit)
     if sizes:
         test = deal(strata, seed, {str(k): 1 / folds for k in range(folds)}, sizes)[str(fold)]
     else:
         dealt = [patient for members in _shuffled_classes(strata, seed) for patient in members]
         test = sorted(dealt[fold::folds])  # like cards: each stratum is spread over the folds to within one patient
-    return Split(_with_test(strata, test, seed, sizes), _rare_notes(strata, folds, f"the {folds} folds"))
+    return Split(_with_test(strata, test, seed, sizes, unit), _rare_notes(strata, folds, f"the {folds} folds"))
 
 
 def leave_out(strata: Strata, group_of: Mapping[str, str | None], group: str, seed: int) -> Split:
@@ -119,15 +132,15 @@ def require_classes(strata: Strata) -> None:
         )
 
 
-def require_folds(folds: int, fold: int, patients: int) -> None:
+def require_folds(folds: int, fold: int, count: int, unit: str = "patients") -> None:
     """
     Raises:
-        BrainMRIError: when so many patients have no such fold.
+        BrainMRIError: when so many patients, or what else the unit is, have no such fold.
     """
-    if not 2 <= folds <= patients:
+    if not 2 <= folds <= count:
         raise BrainMRIError(
-            f"{folds} folds asked for, and there are {patients} patients.\n"
-            f"Choose --folds from 2 to {patients}, or give more patients."
+            f"{folds} folds asked for, and there are {count} {unit}.\n"
+            f"Choose --folds from 2 to {count}, or give more {unit}."
         )
     if not 0 <= fold < folds:
         raise BrainMRIError(f"fold {fold} asked for, of {folds} folds.\nChoose --fold from 0 to {folds - 1}.")
@@ -192,22 +205,22 @@ def _shuffled_classes(strata: Strata, seed: int) -> list[list[str]]:
 
 
 def _with_test(
-    strata: Strata, test: list[str], seed: int, sizes: Mapping[str, int] | None = None
+    strata: Strata, test: list[str], seed: int, sizes: Mapping[str, int] | None = None, unit: str = "patients"
 ) -> dict[str, list[str]]:
     """Deal those who are not in the test out to training and validation."""
     others = {patient: strata[patient] for patient in strata if patient not in set(test)}
     parts = {**deal(others, seed, {"training": 0.85, "validation": 0.15}, sizes), "test": test}
-    _require_filled(parts)
+    _require_filled(parts, unit)
     return parts
 
 
-def _require_filled(parts: Mapping[str, Sequence[str]]) -> None:
+def _require_filled(parts: Mapping[str, Sequence[str]], unit: str) -> None:
     empty = [part for part in PARTS if not parts[part]]
     if empty:
         found = ", ".join(f"{part} {len(parts[part])}" for part in PARTS)
         raise BrainMRIError(
-            f"too few patients for training, validation and test; the parts would hold: {found}.\n"
-            "Give more patients, at least three of each class."
+            f"too few {unit} for training, validation and test; the parts would hold: {found}.\n"
+            f"Give more {unit}, at least three of each class."
         )
 
 

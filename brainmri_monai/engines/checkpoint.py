@@ -13,7 +13,7 @@ from monai.utils import CommonKeys
 from torch import nn
 
 from brainmri_monai.engines.averaging import WeightAverage
-from brainmri_monai.engines.distributed import gather, is_main_process
+from brainmri_monai.engines.distributed import gather, is_main_process, share_buffers
 from brainmri_monai.engines.run_folder import RunFolder
 from brainmri_monai.engines.weights import load_weights, save
 from brainmri_monai.errors import BrainMRIError
@@ -76,6 +76,7 @@ class TrainingRecord:
     def attach(self, trainer: Engine) -> None:
         if self.averaging:
             self.averaging.attach(trainer)
+        self.evaluator.add_event_handler(Events.STARTED, lambda: share_buffers(self.average))  # of what rank 0 saves
         trainer.add_event_handler(Events.STARTED, self._restore)
         trainer.add_event_handler(Events.EPOCH_STARTED, self._start_epoch)
         trainer.add_event_handler(Events.ITERATION_COMPLETED, self._add_batch)

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch.distributed as dist
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-__all__ = ["end_processes", "gather", "is_main_process", "main_process_first", "processes", "rank"]
+__all__ = ["end_processes", "gather", "is_main_process", "main_process_first", "processes", "rank", "share_buffers"]
 
 
 def rank() -> int:
@@ -75,3 +76,10 @@ def gather(items: list[Any]) -> list[Any]:
     parts: list[Any] = [None] * dist.get_world_size()
     dist.all_gather_object(parts, items)
     return [item for part in parts for item in part]
+
+
+def share_buffers(network: nn.Module) -> None:
+    """Give each process the buffers of rank 0, such as the statistics of a batch norm, which saw other samples."""
+    if dist.is_initialized():
+        for buffer in network.buffers():
+            dist.broadcast(buffer, src=0)

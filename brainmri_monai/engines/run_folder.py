@@ -182,7 +182,9 @@ class RunFolder:
 
     @property
     def doubts(self) -> list[str]:
-        """What a reader of an external test has to know of the weights."""
+        """What a reader of an external test has to know of the weights of this run, if it is them that answer."""
+        if self.parser.get("ensemble"):
+            return []
         tested = (self._read("metrics_test.json") or {"weights": ""}).get("weights")
         if tested is None or tested == file_digest(self.best):  # earlier versions did not tell which
             return []
@@ -292,7 +294,7 @@ class RunFolder:
         """
         if before.digest != digest:
             raise self._other_run(
-                f"a run on other data ({len(before.entries)} patients of {before.root}, digest {before.digest}; "
+                f"a run on other data ({len(before.entries)} entries of {before.root}, digest {before.digest}; "
                 f"now digest {digest})"
             )
         asked = {key: before.split.get(key) for key in how}
@@ -375,10 +377,9 @@ class RunFolder:
         save(now, self.best)
 
     def save_scores(self, datalist: Datalist, metrics: Mapping[str, Any], main: Mapping[str, Mapping]) -> Path:
-        """Write ``metrics_test.json``.
+        """Write ``metrics_test.json``, and what was tested to ``datalist.json``: the run's own data may have moved.
 
-        The main scores of the own test enter the run's card, and the digest of its weights the file; an external test
-        says what it was of.
+        The main scores of the own test enter the run's card, and the digest of its weights the file.
 
         Args:
             datalist: that was tested.
@@ -391,10 +392,10 @@ class RunFolder:
         folder = self.results(datalist)
         own = folder == self.path
         write_json(folder / "metrics_test.json", {**metrics, "weights": file_digest(self.best)} if own else metrics)
+        datalist.save(folder / "datalist.json")
         if own:
             self.bundle.add_scores(main)
         else:
-            datalist.save(folder / "datalist.json")
             write_json(folder / "run.json", self.record or {"finished": _now(), **self._facts()})
         return folder / "metrics_test.json"
 

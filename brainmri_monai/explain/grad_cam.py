@@ -65,7 +65,7 @@ def layer_maps(
         name of the layer → h w, from 0 to 1; 0 throughout when nothing speaks for the class.
 
     Raises:
-        ValueError: when there is no such layer, or more than one slice.
+        ValueError: when there is no such layer, no layer has a map, or more than one slice is given.
 
     Source:
         Selvaraju et al.: Grad-CAM, ICCV 2017. Chattopadhay et al.: Grad-CAM++, WACV 2018, with the exponential of the
@@ -77,6 +77,8 @@ def layer_maps(
         logits = network.head(network.features(batch))
         score = logits[0, int(logits.argmax()) if target is None else target]
         kept = {name: outputs[name] for name in wanted if outputs[name][0, 0].numel() > 1}
+        if not kept:
+            raise ValueError(f"expected a convolution whose output has several pixels, found none among {wanted}")
         gradients = torch.autograd.grad(score, list(kept.values()))
     combine = _plus_plus if plus_plus else _plain
     return {name: to_map(combine(a[0].detach(), g[0])) for (name, a), g in zip(kept.items(), gradients, strict=True)}

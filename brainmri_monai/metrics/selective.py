@@ -156,11 +156,12 @@ def confidence_for_risk(
     ``doubt``; so the choice among them costs nothing more. To promise a risk r takes about 5.5 / r answers without an
     error, such as 550 for 1 %. Where none can be promised, ``promised`` is False, and only thresholds count at which at
     most the ``tolerated_risk`` was seen and the bound is less than ``EVEN``, for which eight right answers do:
-    of those that leave ``least_coverage`` of the answers, the one with the lowest bound, else the one that leaves most.
-    Where there is none, no answer is sure enough.
+    of those that leave ``least_coverage`` of the answers, the one with the lowest bound; else the one that leaves most,
+    of those at which at most ``risk`` was seen, if there are any. Where there is none, no answer is sure enough.
 
     The answers are supposed to be independent, and like those to come. Give one slice of each group of twins; slices
-    of one patient, or of another scanner, are not covered.
+    of one patient, or of another scanner, are not covered. What was chosen on the same answers before, such as an epoch
+    or a temperature, makes the promise weaker.
 
     Args:
         confidence: n, of each answer.

@@ -85,7 +85,11 @@ def slice_statistics(answers: SliceAnswers, folds: NDArray | None = None) -> dic
     }
     if folds is not None:
         parts = [answers[folds == fold] for fold in np.unique(folds)]
-        ranking = [ranking_scores(part.labels, part.probabilities) for part in parts]
+        ranking = [
+            ranking_scores(part.labels, part.probabilities)
+            | {"area_under_risk_coverage": area_under_risk_coverage(part.confidence, part.correct)}
+            for part in parts
+        ]
         scores |= {name: _mean(one[name] for one in ranking) for name in ranking[0]}
     return scores
 

@@ -70,10 +70,20 @@ def cross_validate(
 
 
 def report_folds(output_dir: Path, folds: int) -> Path:
-    """Pool the predictions of evaluated folds into ``metrics_crossval.json``, figures and a report."""
+    """Pool the predictions of evaluated folds into ``metrics_crossval.json``, figures and a report.
+
+    Raises:
+        BrainMRIError: when two folds tested the same case.
+    """
     folders = [output_dir / f"fold{fold}" for fold in range(folds)]
     tables = [read_table(folder / "test_predictions.csv") for folder in folders]
     table = pd.concat([t.assign(fold=fold) for fold, t in enumerate(tables)], ignore_index=True)
+    twice = table["id"][table["id"].duplicated()]
+    if len(twice):
+        raise BrainMRIError(
+            f"{twice.iloc[0]} was tested by two folds of {output_dir}, which were split otherwise.\n"
+            "Start over in an empty folder."
+        )
     kind, _ = kind_of(folders[0])
     write_json(output_dir / "metrics_crossval.json", kind.pool(folders, table))
     write_table(table, output_dir / "test_predictions.csv")

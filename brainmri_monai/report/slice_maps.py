@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import torch
+from monai.networks.blocks.selfattention import SABlock
 from numpy.typing import NDArray
 from torch import nn
 
@@ -18,7 +18,8 @@ from brainmri_monai.data.store import ArrayStore
 from brainmri_monai.engines.progress import progress_bar
 from brainmri_monai.engines.slices.inference import SaveSlices, in_words
 from brainmri_monai.engines.slices.reading import read_set
-from brainmri_monai.explain import Place, attention_rollout, enlarge, layer_maps, layer_places, occlusion
+from brainmri_monai.errors import BrainMRIError
+from brainmri_monai.explain import Place, attention_rollout, convolutions, enlarge, layer_maps, layer_places, occlusion
 from brainmri_monai.networks.slice_classifier import SliceClassifier
 from brainmri_monai.report.figures import Mistake, plot_filters, plot_grad_cam, plot_mistakes
 from brainmri_monai.report.reading import RunFiles
@@ -38,7 +39,7 @@ def draw_filters(networks: Sequence[SliceClassifier], path: Path) -> None:
 def draw_mistakes(
     files: RunFiles, networks: Sequence[SliceClassifier], store: ArrayStore, size: int, *, limit: int = 12
 ) -> None:
-    """A gallery of the surest mistakes, and for each a figure with the maps of its layers.
+    """A gallery of the surest mistakes, and for each a figure with the maps of its convolutions, where it has any.
 
     Args:
         files: of an evaluated run.
@@ -50,6 +51,8 @@ def draw_mistakes(
     shown = surest_mistakes(files, limit)
     for path in mistake_path(files.folder, 1).parent.glob("*.png"):
         path.unlink()  # of an earlier evaluation
+    if not convolutions(networks[0].body):
+        return
     datalist = SliceList.load(files.folder / "datalist.json")
     read = read_set(find_slices(datalist.root), store, size)
     gallery = []
@@ -77,11 +80,13 @@ def explain_answers(predictions: SaveSlices, networks: Sequence[SliceClassifier]
         how: ``gradcam`` or ``gradcam++``, of each convolution; ``occlusion``; or ``none``.
 
     Raises:
-        BrainMRIError: when this is none of those.
+        BrainMRIError: when this is none of those, or the network has no convolution for Grad-CAM.
     """
     check_values({"explain": how})
     if how == "none":
         return
+    if how != "occlusion" and not convolutions(networks[0].body):
+        raise BrainMRIError(f"--explain {how}: this network has no convolution.\nGive --explain occlusion.")
     folder = predictions.folder / "explained"
     bar = progress_bar(len(predictions.answers), "explaining", "slices")
     for answer in predictions.answers:
@@ -107,6 +112,6 @@ def _maps(
         each = [layer_maps(network, image, target=target, plus_plus=how == "gradcam++") for network in networks]
     maps = {name: np.mean([one[name] for one in each], axis=0) for name in each[0]}
     rollout = None
-    with suppress(ValueError):  # networks without attention
+    if any(isinstance(module, SABlock) for module in networks[0].modules()):
         rollout = np.mean([attention_rollout(network, image) for network in networks], axis=0)
     return maps, layer_places(networks[0].body, image), rollout

@@ -65,6 +65,14 @@ def losses(*values: float) -> list[dict]:
     return [{"loss": value} for value in values]
 
 
+def test_each_validation_begins_with_the_buffers_of_the_first_process(tmp_path, monkeypatch):
+    given = []
+    monkeypatch.setattr("brainmri_monai.engines.checkpoint.share_buffers", given.append)
+    record = Training(tmp_path, losses(1)).record
+    record.evaluator.run([0], max_epochs=2)
+    assert given == [record.average]
+
+
 def test_the_best_weights_are_those_of_the_lowest_loss(tmp_path):
     training = Training(tmp_path, losses(3, 1, 2))
     training.run()

@@ -47,6 +47,20 @@ print(before, of_gloo())
 """
 
 
+BUFFERS = """
+import torch
+import torch.distributed as dist
+from brainmri_monai.engines.distributed import rank, share_buffers
+
+dist.init_process_group("gloo")
+norm = torch.nn.BatchNorm1d(2)
+norm(torch.rand(4, 2, generator=torch.Generator().manual_seed(rank())))
+share_buffers(norm)
+print(f"{norm.running_mean.tolist()}")
+dist.destroy_process_group()
+"""
+
+
 @pytest.fixture(scope="module")
 def data(write_cohort, tmp_path_factory) -> Path:
     """18 patients, of whom 12 are for training, an even number, and 3 each for validation and test, an odd one."""
@@ -146,3 +160,13 @@ def test_no_thread_of_the_group_outlives_it(environment):
     before, after = map(int, done.stdout.split())
     assert before > 0
     assert after == 0
+
+
+def test_buffers_are_those_of_the_first_process(environment, tmp_path):
+    script = tmp_path / "buffers.py"
+    script.write_text(BUFFERS, encoding="utf-8")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(script)]
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    norm = torch.nn.BatchNorm1d(2)
+    norm(torch.rand(4, 2, generator=torch.Generator().manual_seed(0)))
+    assert done.stdout.split("\n")[:2] == [f"{norm.running_mean.tolist()}"] * 2

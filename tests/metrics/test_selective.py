@@ -107,14 +107,16 @@ def test_a_network_that_guesses_gives_no_answer():
 
 
 def test_the_promise_is_kept_in_most_draws():
-    """Answers of confidence c are right with probability c: the true risk above a threshold t is (1 - t) / 2."""
+    """The confidence tells nothing, and the risk is a little too large at every threshold: any promise is broken.
+
+    With 5 % of doubt at each of the twelve looks, 36 of the 400 draws would have one.
+    """
     broken = 0
-    for seed in range(200):
+    for seed in range(400):
         random = np.random.default_rng(seed)
-        confidence = random.random(500)
-        found = confidence_for_risk(confidence, random.random(500) < confidence, risk=0.3)
-        broken += found.promised and (1 - found.confidence) / 2 > 0.3
-    assert broken <= 10
+        found = confidence_for_risk(random.random(500), random.random(500) > 0.3 + 1e-6, risk=0.3)
+        broken += found.promised
+    assert broken <= 0.05 * 400
 
 
 def test_no_answers_are_refused():

@@ -69,12 +69,12 @@ def test_panel_of_an_empty_map_and_a_strange_name(image, tmp_path):
     assert pixels(tmp_path / "cam.png").max() == 255
 
 
-def test_gallery_grows_with_the_mistakes_up_to_its_limit(tmp_path):
+def test_gallery_grows_with_the_mistakes(tmp_path):
     heights = []
-    for count in (0, 1, 3, 4, 12, 30):
+    for count in (0, 1, 3, 4, 12):
         plot_mistakes([mistake(n, n / 30) for n in range(count)], tmp_path / "mistakes.png", "Mistakes")
         heights.append(pixels(tmp_path / "mistakes.png").shape[0])
-    assert heights[0] < heights[1] == heights[2] < heights[3] < heights[4] == heights[5]
+    assert heights[0] < heights[1] == heights[2] < heights[3] < heights[4]
 
 
 def test_gallery_begins_with_the_most_confident(tmp_path):

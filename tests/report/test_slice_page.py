@@ -48,6 +48,13 @@ def read(path: Path) -> Page:
     return Page(path.read_text(encoding="utf-8"))
 
 
+def change(path: Path, how) -> None:
+    """Rewrite a JSON file as ``how`` changes its content."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    how(content)
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
 @pytest.fixture
 def trained(tmp_path) -> Path:
     """A run that is not evaluated yet."""
@@ -103,6 +110,40 @@ def test_the_page_tells_what_was_measured_and_how(evaluated):
     assert "must not be used for diagnosis" in page.sections["limits"]
 
 
+def test_the_page_of_an_ensemble_tells_whose_the_maps_are(evaluated):
+    change(evaluated / "metrics_test.json", lambda metrics: metrics["calibration"].update(members=[{"temperature": 1}]))
+    assert "the mean over the networks of the ensemble" in read(write_slice_report(evaluated)).sections["mistakes"]
+
+
+def test_limits_that_were_never_fitted_are_not_told(evaluated):
+    constants = {"fitted_on": 0, "temperature": 1.0, "minimum_confidence": 0.0, "limit": None}
+    change(evaluated / "metrics_test.json", lambda metrics: metrics.update(calibration=constants))
+    trust = read(write_slice_report(evaluated)).sections["trust"]
+    assert "never fitted on a validation: every slice is answered" in trust
+    assert "least confidence of" not in trust
+
+
+@pytest.mark.parametrize(
+    ("groups", "metric", "said"),
+    [
+        ("twins", "loss", "the temperature and the best epoch came from the same slices"),
+        ("twins", "epoch", "the temperature came from the same slices"),
+        ("clusters", "loss", "they lie in few clusters, and the temperature and"),
+    ],
+)
+def test_how_certain_the_bound_is(evaluated, groups, metric, said):
+    change(evaluated / "datalist.json", lambda datalist: datalist["split"].update(groups=groups))
+    change(evaluated / "run.json", lambda run: run.update(options={"metric": metric}))
+    assert said in read(write_slice_report(evaluated)).sections["trust"]
+
+
+def test_an_official_split_does_not_claim_that_twins_are_together(evaluated):
+    change(evaluated / "datalist.json", lambda datalist: datalist["split"].update(method="official"))
+    data = read(write_slice_report(evaluated)).sections["data"]
+    assert "in what is not its test, twins kept together" in data
+    assert "groups that were kept together" not in data
+
+
 def test_the_mistake_is_shown_with_its_picture(evaluated):
     page = read(write_slice_report(evaluated))
     mistakes = page.sections["mistakes"]
@@ -146,7 +187,7 @@ def test_an_official_test_is_shown_without_twins_beside(evaluated):
     metrics = json.loads(path.read_text(encoding="utf-8"))
     path.write_text(json.dumps(metrics | {"without_twins": metrics, "twins_of_training": 3}), encoding="utf-8")
     results = read(write_slice_report(evaluated)).sections["results"]
-    assert "3 of these slices have a twin in the training" in results
+    assert "Of these slices 3 have a twin in the training" in results
     assert "Without twins" in results
 
 

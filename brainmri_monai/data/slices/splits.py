@@ -40,16 +40,11 @@ def split_slices(
         shares: of the slices, for training, validation and test.
 
     Raises:
-        BrainMRIError: when a class has too few groups, there is no such fold, or no official test part.
+        BrainMRIError: when a class has too few groups or is not in the training, there is no such fold, or no official
+            test part.
     """
-    if official:
-        return _official(items, groups, seed, shares)
-    members = _members(items, groups)
-    strata, sizes = _strata(items, members)
-    _require_groups(strata, folds if fold is not None else 3)
-    split = kfold(strata, folds, fold, seed, sizes) if fold is not None else holdout(strata, seed, shares, sizes)
-    parts = {part: _ids(items, members, names) for part, names in split.parts.items()}
-    return Split(parts, split.notes)
+    split = _official(items, groups, seed, shares) if official else _own(items, groups, seed, folds, fold, shares)
+    return Split(split.parts, [*split.notes, *_absent(items, split)])
 
 
 def cluster_groups(
@@ -83,6 +78,19 @@ def cluster_groups(
 
 
 _Members = dict[str, list[int]]  # name of a group → indices of its slices
+
+
+def _own(
+    items: Sequence[Slice], groups: Sequence[int], seed: int, folds: int, fold: int | None, shares: Sequence[float]
+) -> Split:
+    members = _members(items, groups)
+    strata, sizes = _strata(items, members)
+    _require_groups(strata, folds if fold is not None else 3)
+    if fold is not None:
+        split = kfold(strata, folds, fold, seed, sizes, unit="groups of slices")
+    else:
+        split = holdout(strata, seed, shares, sizes, unit="groups of slices")
+    return Split({part: _ids(items, members, names) for part, names in split.parts.items()}, split.notes)
 
 
 def _official(items: Sequence[Slice], groups: Sequence[int], seed: int, shares: Sequence[float]) -> Split:
@@ -121,6 +129,27 @@ def _strata(items: Sequence[Slice], members: _Members) -> tuple[dict[str, tuple[
 
 def _ids(items: Sequence[Slice], members: _Members, names: Sequence[str]) -> list[str]:
     return [items[k].id for k in sorted(k for name in names for k in members[name])]
+
+
+def _absent(items: Sequence[Slice], split: Split) -> list[str]:
+    """Tell which classes a part lacks.
+
+    Raises:
+        BrainMRIError: when it is the training.
+    """
+    label = {item.id: item.label for item in items}
+    classes = {label[name] for names in split.parts.values() for name in names}
+    notes = []
+    for part, names in split.parts.items():
+        absent = ", ".join(sorted(classes - {label[name] for name in names}))
+        if absent and part == "training":
+            raise BrainMRIError(
+                f"no slice of {absent} is in the training, which could not learn it.\n"
+                "Give more slices of it, leave it out, or split otherwise."
+            )
+        if absent:
+            notes.append(f"the {part} has no slice of {absent}")
+    return notes
 
 
 def _require_groups(strata: dict[str, tuple[str]], needed: int) -> None:

@@ -78,7 +78,7 @@ def training_slices(
         run.require_same_run()
         found = find_slices(dataset_dir)
         if fold is not None:
-            require_folds(folds, fold, len(found.items))
+            require_folds(folds, fold, len(found.items), "slices")
         read = read_set(found, store, size)
         together = read.twins if groups == "twins" else _clusters(read, seed)
         entries = read.entries(together)

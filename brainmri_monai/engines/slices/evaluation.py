@@ -72,6 +72,11 @@ class SliceEvaluation:
         run.require_work(datalist, ["test", *(["validation"] if self.fits else [])])
         if not self.fits:
             run.require_no_fit("risk", "foreign")
+        elif len({datalist.twins[entry["id"]] for entry in datalist.parts["training"]}) < 3:
+            raise BrainMRIError(
+                "the training has fewer than three groups of twins: what a brain MRI looks like cannot be learnt.\n"
+                "Train with more slices."
+            )
         self.group_of = {entry["id"]: entry["group"] for entry in datalist.entries}
         self.abstention: Abstention | None = None
         self.fitted_on = self.fitted_groups = 0
@@ -112,7 +117,8 @@ class SliceEvaluation:
         first = np.unique([twins[answer.id] for answer in seen], return_index=True)[1]  # they count once
         correct = probabilities.argmax(axis=1) == labels
         self.abstention = confidence_for_risk(probabilities.max(axis=1)[first], correct[first], self.risk)
-        network.minimum_confidence.fill_(self.abstention.confidence)
+        # the slice that set it is answered: float32 may lie above
+        network.minimum_confidence.fill_(float(np.nextafter(np.float32(self.abstention.confidence), np.float32(0))))
         self.fitted_on, self.fitted_groups = len(seen), len(first)
         self.run.save_calibrated(network)
 
@@ -160,6 +166,9 @@ class SliceEvaluation:
         each = [_constants(network) for network in self.networks]
         metrics["calibration"] = {"fitted_on": self.fitted_on, **(each[0] if len(each) == 1 else {"members": each})}
         metrics["calibration"]["minimum_confidence"] = float(least_confidence(self.networks))
+        uncalibrated = sum(not network.is_calibrated for network in self.networks)
+        if uncalibrated and len(each) > 1:
+            metrics["notes"].append(f"{uncalibrated} of {len(each)} networks were never evaluated: they never doubt")
         if self.abstention:
             fitted = {"groups": self.fitted_groups, "risk": self.risk, "abstention": vars(self.abstention)}
             metrics["calibration"] |= fitted

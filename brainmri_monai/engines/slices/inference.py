@@ -76,16 +76,16 @@ class SaveSlices:
         folder: where to.
         classes: names of the T classes.
         cases: the slices; it keeps those that failed.
-        network: that answers; of an ensemble, the first.
+        networks: that answer.
     """
 
     def __init__(
-        self, folder: str | Path, classes: Sequence[str], cases: SliceStream, network: SliceClassifier
+        self, folder: str | Path, classes: Sequence[str], cases: SliceStream, networks: Sequence[SliceClassifier]
     ) -> None:
         self.folder = Path(folder)
         self.classes = list(classes)
         self.cases = cases
-        self.network = network
+        self.networks = networks
         self.answers: list[SliceAnswer] = []
 
     def attach(self, engine: Engine) -> None:
@@ -114,8 +114,10 @@ class SaveSlices:
             for row in table.itertuples():
                 print(f"{row.id}: {in_words(row.pred, row.confidence, row.decision)}")
             print(f"{len(table)} predicted: {path}")
-            if not self.network.is_calibrated:
+            if not any(network.is_calibrated for network in self.networks):
                 print("note: these weights were not evaluated yet: every slice is answered, and how sure is not fitted")
+            elif uncalibrated := sum(not network.is_calibrated for network in self.networks):
+                print(f"note: {uncalibrated} of {len(self.networks)} networks were not evaluated yet: they never doubt")
         for name, why in self.cases.failed.items():
             print(f"failed: {name}: {why}", file=sys.stderr)
         if self.cases.failed:
@@ -142,11 +144,12 @@ class SavePortableSlices(SaveSlices):
 
     def __call__(self, engine: Engine) -> None:
         samples, outputs = engine.state.batch, engine.state.output  # decollated
+        (network,) = self.networks
         with torch.inference_mode():
             images = torch.stack([sample["image"] for sample in samples]).to(engine.state.device)
             log_p = torch.stack([output["probabilities"] for output in outputs]).log()
-            distances = self.network.detector(self.network.detector.describe(images))
-            decisions = self.network.decision(log_p, distances)
+            distances = network.detector(network.detector.describe(images))
+            decisions = network.decision(log_p, distances)
         rows = zip(samples, log_p.double().cpu().numpy(), decisions.tolist(), distances.tolist(), strict=True)
         for sample, own, decision, distance in rows:
             self.answers.append(SliceAnswer(sample["id"], own, DECISIONS[decision], distance))

@@ -69,7 +69,7 @@ class SlicePrediction:
                 distances.append(network.detector(statistics))
                 foreign.append(network.detector.foreign(distances[-1]))
             mean = torch.stack(log_p).double().logsumexp(dim=0) - math.log(len(log_p))  # B T
-            unsure = mean.exp().amax(dim=1) < least_confidence(self.networks)
+            unsure = ~(mean.exp().amax(dim=1) >= least_confidence(self.networks))  # no number is no confidence
             is_foreign = torch.stack(foreign).double().mean(dim=0) > 0.5
             decisions = torch.where(is_foreign, 2, unsure.long())
         columns = (mean, decisions, torch.stack(distances).mean(dim=0))

@@ -13,6 +13,7 @@ import numpy as np
 from brainmri_monai.data.patients import Problem
 from brainmri_monai.data.slices.folders import Slice, SliceSet
 from brainmri_monai.data.slices.survey import probe_readings, usable_slices
+from brainmri_monai.data.slices.twins import NEAR_SLICE
 from brainmri_monai.data.store import ArrayStore
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.files import write_json
@@ -22,8 +23,8 @@ __all__ = ["ReadSlices", "picture_store", "read_set"]
 
 
 def picture_store(folder: str | Path, size: int) -> ArrayStore:
-    """The store of prepared slices of a size; the recipe's name changes when ``prepare_picture`` does."""
-    return ArrayStore(folder, recipe=f"pictures 1, {size} px")
+    """The store of prepared slices of a size; its number changes when ``prepare_picture`` or the probe does."""
+    return ArrayStore(folder, recipe=f"pictures 1, {size} px, twins from {NEAR_SLICE}")
 
 
 @dataclass(frozen=True)

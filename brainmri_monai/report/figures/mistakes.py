@@ -42,16 +42,15 @@ class Mistake:
     decision: str = "answered"
 
 
-def plot_mistakes(mistakes: Sequence[Mistake], path: str | Path, title: str, *, limit: int = 12) -> None:
+def plot_mistakes(mistakes: Sequence[Mistake], path: str | Path, title: str) -> None:
     """Draw a gallery, most confident first: each slice, and beside it the map over it, as PNG.
 
     Args:
         mistakes: in any order; there may be none.
         path: the file to write.
         title: above the figure.
-        limit: how many are drawn at most.
     """
-    shown = sorted(mistakes, key=lambda one: -one.confidence)[:limit]
+    shown = sorted(mistakes, key=lambda one: -one.confidence)
     rows = max(-(-len(shown) // ACROSS), 1)
     pair = 2 * SIDE + GAP
     wide = 2 * MARGIN + ACROSS * (pair + BETWEEN) - BETWEEN
@@ -65,11 +64,10 @@ def plot_mistakes(mistakes: Sequence[Mistake], path: str | Path, title: str, *, 
 
     write(MARGIN, 0.22, style.shorten(title, 70), fontsize=11, fontweight="bold")
     if not shown:
-        write(wide / 2, 0.75, "Every slice was answered rightly.", fontsize=10, ha="center", color=PALE_ON_BLACK)
+        write(wide / 2, 0.75, "Every slice was given its right class.", fontsize=10, ha="center", color=PALE_ON_BLACK)
         style.save(figure, path)
         return
-    count = f"{len(shown)} of {len(mistakes)} mistakes" if len(shown) < len(mistakes) else _counted(len(shown))
-    write(MARGIN, 0.45, f"{count}, most confident first", fontsize=8.5, color=PALE_ON_BLACK)
+    write(MARGIN, 0.45, "most confident first, of twins one", fontsize=8.5, color=PALE_ON_BLACK)
     draw_scale(figure, (wide - MARGIN - 1.72, 0.4, 1.4, 0.1), "spoke for the answer: ")
     for number, one in enumerate(shown):
         left = MARGIN + number % ACROSS * (pair + BETWEEN)
@@ -83,10 +81,6 @@ def plot_mistakes(mistakes: Sequence[Mistake], path: str | Path, title: str, *, 
         write(left, top + SIDE + 0.31, f"is {style.shorten(one.truth, 24)}", fontsize=9)
         write(left, top + SIDE + 0.47, style.shorten(one.id, 44), fontsize=7, color=PALE_ON_BLACK)
     style.save(figure, path)
-
-
-def _counted(count: int) -> str:
-    return "1 mistake" if count == 1 else f"{count} mistakes"
 
 
 def _square(picture: NDArray) -> NDArray:

@@ -93,6 +93,20 @@ def test_twins_in_the_official_training_stay_together():
     assert of_class(split.parts["validation"]) == {"a": 3, "b": 3}, "an eighth"
 
 
+def test_classes_that_a_part_lacks_are_told():
+    items = slices("training", "train/", a=10, b=10) + slices("testing", "test/", a=3)
+    split = split_slices(items, range(23), seed=0, official=True)
+    assert split.notes == ["the test has no slice of b"]
+    notes = [split_slices(slices(a=3, b=3), range(6), seed).notes for seed in range(9)]
+    assert ["the validation has no slice of b"] in notes
+
+
+def test_a_class_that_the_training_lacks_is_refused():
+    items = slices("training", "train/", a=10, b=10) + slices("testing", "test/", a=3, c=3)
+    with pytest.raises(BrainMRIError, match="no slice of c is in the training"):
+        split_slices(items, range(26), seed=0, official=True)
+
+
 def test_there_must_be_an_official_test_to_ask_for_it(grouped):
     with pytest.raises(BrainMRIError, match="no test or no training part"):
         split_slices(*grouped, seed=0, official=True)
