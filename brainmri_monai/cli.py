@@ -25,6 +25,9 @@ def main(arguments: list[str] | None = None) -> int:
         0 when all went well; 1 when a check found errors, or cases of an inference or evaluation failed; 2 for a
         mistake that is told in a few lines; 130 when interrupted.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # not where a test or a notebook took its place
+            stream.reconfigure(errors="backslashreplace")  # names of files may be in no encoding at all
     parser = _parser()
     known, rest = parser.parse_known_args(arguments)
     if rest and known.command not in ("run", "crossval"):
@@ -240,7 +243,7 @@ def _value(text: str) -> Any:
         return {"true": True, "false": False}.get(text.lower())
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, RecursionError):
         return text
 
 

@@ -95,7 +95,7 @@ def test_bad_value_of_an_option_is_told(train, cohort, option, said):
         ("epochs", "true", "a whole number, 1 or more"),
         ("batch_size", "0", "a whole number, 1 or more"),
         ("bag_size", "0", "a whole number, 1 or more"),
-        ("image_size", "8", "a whole number of pixels, 16 to 1024"),
+        ("image_size", "24", "a whole number of pixels, 32 to 1024"),
         ("lr", "-1", "a number above 0"),
         ("lr", "fast", "a number above 0"),
         ("dropout", "2", "a number from 0 to below 1"),

@@ -20,9 +20,11 @@ __all__ = [
     "read_doubts",
     "read_slices",
     "read_stack",
+    "require_no_strip",
     "require_portable",
 ]
 
+LONGEST = 4  # times the shorter side of a slice, beyond any field of view
 SLICE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 
 _FORMATS = ("JPEG", "PNG", "BMP", "TIFF")  # the MPO of some cameras opens as a JPEG
@@ -99,6 +101,18 @@ def read_stack(file: str | Path) -> Stack:
         return read_dicom(file)
     kinds = ", ".join((*SLICE_SUFFIXES, *VOLUME_SUFFIXES))
     raise ImageError(file, f"expected a DICOM file or one of {kinds}", "Give a slice, a volume or a DICOM folder.")
+
+
+def require_no_strip(file: str | Path, picture: np.ndarray) -> None:
+    """
+    Raises:
+        ImageError: when a slice, H W 3, is a strip.
+    """
+    rows, columns = picture.shape[:2]
+    if max(rows, columns) > LONGEST * min(rows, columns):
+        raise ImageError(
+            file, f"expected a slice, found a strip of {columns} x {rows} pixels", "Export the whole slice."
+        )
 
 
 def depth_errors(modes: Mapping[Path, str]) -> list[ImageError]:

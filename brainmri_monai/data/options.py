@@ -59,7 +59,7 @@ _NUMBERS = {
     "folds familiar_slices": ("a whole number, 2 or more", lambda value: _whole(value) and value >= 2),
     "patience warmup_epochs seed": ("a whole number, 0 or more", lambda value: _whole(value) and value >= 0),
     "fold": ("a whole number, 0 or more, or none", lambda value: value is None or (_whole(value) and value >= 0)),
-    "image_size": ("a whole number of pixels, 16 to 1024", lambda value: _whole(value) and 16 <= value <= 1024),
+    "image_size": ("a whole number of pixels, 32 to 1024", lambda value: _whole(value) and 32 <= value <= 1024),
     "spacing": ("a number of mm, 0.2 to 10", lambda value: _number(value) and 0.2 <= value <= 10),
     "patch_size": ("three whole numbers of voxels, 16 or more each", _patch),
     "lr": ("a number above 0", lambda value: _number(value) and value > 0),

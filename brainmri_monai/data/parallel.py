@@ -7,10 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-__all__ = ["on_all_cores"]
+__all__ = ["cores", "on_all_cores"]
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def on_all_cores(function: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
@@ -18,8 +23,7 @@ def on_all_cores(function: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
 
     In threads, since NumPy, SciPy and the decoders and encoders of images let go of Python's lock.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    pool = ThreadPoolExecutor(cores)
+    pool = ThreadPoolExecutor(cores())
     try:
         yield from pool.map(function, items)
     finally:

@@ -203,6 +203,11 @@ def relative(path: str | Path, root: Path) -> str:
     return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
 
 
+def printable(name: str) -> str:
+    """Give a name with escapes for what is no UTF-8; others stay as they are."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 class _Candidate(NamedTuple):
     """A patient before a look at the files."""
 

@@ -4,6 +4,7 @@ from brainmri_monai.engines.averaging import WeightAverage
 from brainmri_monai.engines.checkpoint import TrainingRecord
 from brainmri_monai.engines.clipping import GradientClip
 from brainmri_monai.engines.collect import Collect
+from brainmri_monai.engines.loading import ThreadLoader
 from brainmri_monai.engines.options import require_size
 from brainmri_monai.engines.overfit import few_samples, require_overfit
 from brainmri_monai.engines.patients.bags import EmbeddedDataset, collate_bags
@@ -63,6 +64,7 @@ __all__ = [
     "SliceScores",
     "SliceStream",
     "SliceTrainingScores",
+    "ThreadLoader",
     "TrainingRecord",
     "TwoStepEvaluation",
     "TwoStepScores",

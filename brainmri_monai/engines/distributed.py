@@ -5,13 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
+import torch
 import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-__all__ = ["end_processes", "gather", "is_main_process", "main_process_first", "processes", "rank", "share_buffers"]
+__all__ = [
+    "begin_processes",
+    "end_processes",
+    "gather",
+    "is_main_process",
+    "main_process_first",
+    "processes",
+    "rank",
+    "share_buffers",
+]
 
 
 def rank() -> int:
@@ -53,6 +64,22 @@ def main_process_first() -> Iterator[None]:
             time.sleep(20)  # rank 0 tells what was wrong: when it ends, the launcher ends the others
             raise SystemExit(2)
         yield
+
+
+def begin_processes(device: str | torch.device) -> None:
+    """Join the group of the processes that torchrun has started, if this one is not in it yet.
+
+    They wait for a day where torch would give up after 10 or 30 minutes: while rank 0 prepares a data set or draws a
+    report, the others have nothing to say.
+
+    Args:
+        device: of this process.
+    """
+    on_gpu = torch.device(device).type == "cuda"
+    if on_gpu:
+        torch.cuda.set_device(device)
+    if not dist.is_initialized():
+        dist.init_process_group("nccl" if on_gpu else "gloo", timeout=timedelta(days=1))
 
 
 def end_processes(network: DistributedDataParallel) -> None:

@@ -35,7 +35,8 @@ def available_memory(device: str | torch.device = "cpu", root: str | Path = "/")
         root: below which ``proc`` and ``sys`` lie.
     """
     if torch.device(device).type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        kept_by_torch = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + kept_by_torch
     return min([_machine(Path(root)), *_groups(Path(root))])
 
 

@@ -170,23 +170,35 @@ def load_published(network: Network, pretrained: str | Path, new: str = "", part
 
     Args:
         network: changed in place.
-        pretrained: a state dict; nothing is loaded when it is empty. What it holds beyond the network is left out.
+        pretrained: a state dict; nothing is loaded when it is empty. It may hold one layer more, the classifier that
+            the network has in another place.
         new: name of the layer, or group of layers, that keeps its own values, such as a classifier of other classes.
         part: of the network, which alone is loaded, such as the body of a classifier; all of it when left out.
 
     Raises:
-        BrainMRIError: when the file is no checkpoint, or lacks a tensor of the network, or has it in another shape;
-            names the first.
+        BrainMRIError: when the file is no checkpoint, lacks a tensor of the network, has it in another shape, or has
+            more layers; names the first. Or when there is no ``new`` layer.
     """
     if not str(pretrained):
         return network
     loaded = network.get_submodule(part)
     state, ours = load_weights(pretrained), loaded.state_dict()
-    wanted = [
-        name
-        for name in ours
-        if not f"{name}.".startswith(f"{new}.") and not name.endswith("num_batches_tracked")  # old files have none
-    ]
+
+    def is_wanted(name: str) -> bool:
+        return not f"{name}.".startswith(f"{new}.") and not name.endswith("num_batches_tracked")  # old files have none
+
+    if new and not any(f"{name}.".startswith(f"{new}.") for name in [*ours, *state]):
+        raise BrainMRIError(
+            f"--new_layers {new}: {type(loaded).__name__} has no such layer.\n"
+            f"Its layers are {', '.join(dict.fromkeys(name.split('.')[0] for name in ours))}, and what is in them."
+        )
+    wanted = [name for name in ours if is_wanted(name)]
+    more = [name for name in state if is_wanted(name) and name not in ours and _shape(state[name]) != "missing"]
+    if len({name.rpartition(".")[0] for name in more}) > 1:
+        raise BrainMRIError(
+            f"{pretrained} holds more than {type(loaded).__name__}, such as '{more[0]}': it is of a larger network.\n"
+            "Give the published weights of the same network, under its parameter names."
+        )
     differing = _difference(state, ours, wanted)
     if differing:
         raise BrainMRIError(

@@ -48,7 +48,7 @@ def dice(prediction: NDArray, truth: NDArray) -> NDArray:
 
 
 def sensitivity(prediction: NDArray, truth: NDArray) -> NDArray:
-    """R, |P ∩ T| / |T|. Both empty: 1; only the truth: 0, as the BraTS challenge counts it.
+    """R, |P ∩ T| / |T|. Both empty: 1; only the truth empty: 0, as the BraTS challenge counts it.
 
     Args:
         prediction, truth: R H W D, boolean.

@@ -24,7 +24,13 @@ SCORES = {
 LESIONWISE = {"lesionwise_dice": ("Lesion-wise Dice", 2), "lesionwise_hd95": ("Lesion-wise HD95 (mm)", 1)}
 LESIONWISE |= {"lesionwise_f1": ("Lesion-wise F1", 2), "lesions_found": ("Lesions found, a case", 1)}
 LESIONWISE |= {"lesions_missed": ("Lesions missed, a case", 1), "lesions_spurious": ("Spurious lesions, a case", 1)}
-REGION_NAMES = {"TC": "tumour core", "WT": "whole tumour", "ET": "enhancing tumour", "RC": "resection cavity"}
+REGION_NAMES = {
+    "TC": "tumour core",
+    "WT": "whole tumour",
+    "ET": "enhancing tumour",
+    "RC": "resection cavity",
+    "GTV": "gross tumour volume",
+}
 
 
 def case_path(folder: Path, case: str) -> Path:

@@ -12,20 +12,20 @@ from monai.config import KeysCollection
 from monai.transforms import MapTransform
 from PIL import Image
 
-from brainmri_monai.data.images import read_stack
+from brainmri_monai.data.images import read_stack, require_no_strip
 from brainmri_monai.data.stack import ImageError
 
 __all__ = ["LoadPictured", "prepare_picture", "read_one"]
 
 UPPER_PERCENTILE = 99.5  # brighter pixels are vessels and artefacts
-LONGEST = 4  # times the shorter side of a slice, beyond any field of view
 
 
 def prepare_picture(picture: np.ndarray, size: int) -> np.ndarray:
     """Make a slice grey and square, and scale its grey values from the least to the 99.5th percentile.
 
     The steps and their order are those of the ``preprocessing`` in ``inference.json``, which does them with MONAI's
-    and torch's own. The slices are grey because in public sets a tint of colour tells the source, and so the class.
+    and torch's own; the answers to pictures that are empty but for a few pixels differ, as nothing is left to scale
+    by. The slices are grey because in public sets a tint of colour tells the source, and so the class.
 
     Args:
         picture: H W 3, uint8 or float32.
@@ -77,9 +77,5 @@ def read_one(file: str | Path) -> np.ndarray:
     slices = read_stack(file).slices
     if len(slices) > 1:
         raise ImageError(file, f"expected one slice, found {len(slices)}", "Export the slice that is to be classified.")
-    rows, columns = slices[0].shape[:2]
-    if max(rows, columns) > LONGEST * min(rows, columns):
-        raise ImageError(
-            file, f"expected a slice, found a strip of {columns} x {rows} pixels", "Export the whole slice."
-        )
+    require_no_strip(file, slices[0])
     return slices[0]

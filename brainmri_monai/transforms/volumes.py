@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -36,10 +37,12 @@ __all__ = [
     "load_case",
     "prepare_case",
     "region_masks",
+    "require_answerable",
     "require_regions",
     "volume_preprocessing",
 ]
 
+SMALLEST = 5000  # voxels of a brain: with fewer the deepest level of a network may be a single voxel, with no norm
 REGIONS = {"TC": (1, 3), "WT": (1, 2, 3), "ET": (3,), "RC": (4,), "GTV": (1,)}
 """Region → its values in the portable label map (see ``data.brats.labels.PORTABLE``)."""
 
@@ -96,7 +99,7 @@ def prepare_case(case: Case, convention: Convention, spacing: float = 1.0) -> np
         exactly. A patch lies in long runs of bytes, and can be read without the rest.
 
     Raises:
-        BrainMRIError: when a file cannot be read, or the files do not fit together.
+        BrainMRIError: when a file cannot be read, the files do not fit together, or see :func:`require_answerable`.
     """
     image, affine = read_case(case)
     label = to_portable(read_label(case, convention), convention)
@@ -105,8 +108,38 @@ def prepare_case(case: Case, convention: Convention, spacing: float = 1.0) -> np
         "label": MetaTensor(torch.from_numpy(label)[None].float(), affine=torch.from_numpy(affine)),
     }
     sample = volume_preprocessing(spacing, label=True)(sample)
+    require_answerable(dict(zip(MODALITIES, sample["image"].as_tensor(), strict=True)), case.modalities)
     stacked = torch.cat([sample["image"].as_tensor(), sample["label"].as_tensor()])  # 5 H W D
     return stacked.half().permute(1, 2, 3, 0).contiguous().numpy()
+
+
+def require_answerable(channels: Mapping[str, Tensor], modalities: Sequence[str]) -> None:
+    """
+    Args:
+        channels: modality → h w d, preprocessed.
+        modalities: those that the case has.
+
+    Raises:
+        BrainMRIError: when a network has no answer to it, although readers let it pass: no numbers, a modality that is
+            empty or the copy of another, hardly any brain.
+    """
+    for name, channel in channels.items():
+        # a channel without variance normalises to 0; the sum of one with a NaN is one
+        total = channel.abs().sum()
+        if not total.isfinite():
+            raise BrainMRIError(f"NaN or infinite values in {name}.\nExport it again, or leave the case out.")
+        if total == 0 and name in modalities:
+            raise BrainMRIError(
+                f"the modality {name} is empty, or has one value alone.\nExport it again, or leave the case out."
+            )
+    for one, other in combinations(modalities, 2):
+        if torch.equal(channels[one], channels[other]):
+            raise BrainMRIError(f"{one} and {other} hold the same voxels.\nCopy the right file.")
+    brain = max(int((channel != 0).sum()) for channel in channels.values())
+    if brain < SMALLEST:
+        raise BrainMRIError(
+            f"hardly any brain in this case: {brain} voxels are not 0.\nLook at the images, or leave the case out."
+        )
 
 
 def load_case(store: ArrayStore, case: Case, convention: Convention, spacing: float = 1.0) -> np.ndarray:
@@ -251,7 +284,7 @@ class ToRegionsd(MapTransform):
 
 
 class ModalityDropoutd(RandomizableTransform, MapTransform):
-    """Set modalities to 0, as where they were not acquired; one at least stays.
+    """Set modalities to 0, as where they were not acquired; one of those that are there stays at least.
 
     Args:
         keys: keys of images C H W D.
@@ -266,11 +299,14 @@ class ModalityDropoutd(RandomizableTransform, MapTransform):
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         data = dict(data)
         dropped = self.R.random(len(MODALITIES)) < self.probability
-        if dropped.all():
-            dropped[self.R.randint(len(dropped))] = False
+        stays = self.R.random(len(MODALITIES))
         for key in self.key_iterator(data) if dropped.any() else ():
+            there = np.flatnonzero(data[key].flatten(1).any(dim=1).cpu().numpy())
+            gone = dropped.copy()
+            if len(there) and gone[there].all():
+                gone[there[stays[there].argmax()]] = False
             data[key] = data[key].clone()
-            data[key][torch.from_numpy(dropped)] = 0
+            data[key][torch.from_numpy(gone)] = 0
         return data
 
 

@@ -317,6 +317,9 @@ def test_frozen_vgg16_trains_its_last_layer_alone(slice_set, trained, root, tmp_
     before = published.state_dict()
     assert all(torch.equal(state[f"body.{name}"], before[name]) for name in before if "classifier.6" not in name)
     assert state["head.weight"].numel() + state["head.bias"].numel() == 16_388
+    torch.save(VGG16(num_classes=10, grid=1).state_dict(), tmp_path / "vgg16.pth")
+    with pytest.raises(BrainMRIError, match=r"a run that began with other weights than .*vgg16\.pth holds now"):
+        launch("training", files, options | {"epochs": 2})
     with pytest.raises(BrainMRIError, match="--pretrained is not given, and has to be a file of published weights"):
         launch("training", files, {name: value for name, value in options.items() if name != "pretrained"})
 
@@ -639,6 +642,15 @@ def test_a_picture_of_what_speaks_for_an_answer_is_drawn_on_request(evaluated, s
     assert code == 0, err
     assert sorted(path.name for path in (tmp_path / "explained").iterdir()) == [f"{n}.png.png" for n in range(9)]
     assert str(tmp_path / "explained") in out
+
+
+def test_figures_of_an_earlier_inference_are_no_slices(evaluated, slice_set, brainmri, tmp_path):
+    folder = shutil.copytree(slice_set / "no_tumor", tmp_path / "slices")
+    for output in (folder, folder / "runs/first", folder / "runs/second"):
+        options = ["--dataset_dir", folder, "--output_dir", output, "--explain", "gradcam"]
+        code, _, err = brainmri("run", evaluated, "inference", *options)
+        assert code == 0, err
+        assert len(read_table(output / "predictions.csv")) == 9
 
 
 def test_mistakes_are_drawn_with_their_maps(evaluated):

@@ -218,6 +218,20 @@ def test_too_few_cases_are_told_after_what_was_left_out(write_volumes, tmp_path,
     assert "left out: Brats18_TCIA01_002_1: the volume cannot be read to its end" in capfd.readouterr().out
 
 
+def test_a_copied_modality_is_left_out_before_the_training(write_volumes, tmp_path, capfd):
+    data = write_volumes(tmp_path / "data")
+    t2 = sorted(data.glob("*/*/*_t2.nii.gz"))[0]
+    shutil.copyfile(str(t2).replace("_t2.", "_t1."), t2)
+    entries = CaseList.load(train(data, tmp_path / "run") / "datalist.json").entries
+    assert t2.parent.name not in {entry["id"] for entry in entries}
+    assert f"left out: {t2.parent.name}: t1 and t2 hold the same voxels" in capfd.readouterr().out
+
+
+def test_the_gross_tumour_volume_is_not_asked_for_among_the_regions_of_gliomas(cohort, tmp_path):
+    with pytest.raises(BrainMRIError, match="the regions GTV are not those of these labels"):
+        train(cohort, tmp_path / "run", regions=["GTV"])
+
+
 def test_a_run_with_cavities_is_a_bundle_with_cavities(cohort, tmp_path):
     folder = train(cohort, tmp_path / "run", regions=[*REGIONS, "RC"])
     card = read(folder / "configs/metadata.json")

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from monai.networks.nets import resnet18
+from monai.networks.nets import resnet18, resnet34
 from torch import nn
 
 from brainmri_monai.engines import load_published
@@ -110,6 +110,21 @@ def test_files_without_the_counters_of_batch_norm_load(make, new, tmp_path):
     for name, tensor in ours.state_dict().items():
         if name in theirs and not name.startswith(new):
             assert torch.equal(tensor, theirs[name]), name
+
+
+def test_a_larger_network_is_refused(tmp_path):
+    network = resnet18(spatial_dims=2, n_input_channels=3)
+    torch.save(resnet34(spatial_dims=2, n_input_channels=3).state_dict(), tmp_path / "resnet34.pth")
+    assert "such as 'layer1.2.conv1.weight': it is of a larger network" in message(network, tmp_path / "resnet34.pth")
+    network.fc = nn.Identity()  # as in a SliceClassifier, which has the last layer in another place
+    torch.save(resnet18(spatial_dims=2, n_input_channels=3).state_dict(), tmp_path / "resnet18.pth")
+    load_published(network, tmp_path / "resnet18.pth")
+
+
+def test_a_new_layer_has_to_be_there(tmp_path):
+    torch.save(nn.Linear(2, 2).state_dict(), tmp_path / "weights.pth")
+    with pytest.raises(BrainMRIError, match="--new_layers layer5: Linear has no such layer"):
+        load_published(nn.Linear(2, 2), tmp_path / "weights.pth", new="layer5")
 
 
 def test_without_a_file_nothing_is_loaded():

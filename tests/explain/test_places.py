@@ -3,7 +3,7 @@ import torch
 from monai.networks.nets import DenseNet121, EfficientNetBN, resnet18
 from torch import nn
 
-from brainmri_monai.explain import Place, enlarge, layer_places
+from brainmri_monai.explain import Place, convolutions, enlarge, layer_places
 from brainmri_monai.networks import CustomCNN
 
 
@@ -56,7 +56,9 @@ def test_places_after_one_layer(layer, place):
 def test_networks_with_padding_cover_the_slice(network):
     network = network()
     training = network.training
-    for place in layer_places(network, torch.rand(3, 128, 128)).values():
+    places = layer_places(network, torch.rand(3, 128, 128))
+    assert {name for name in convolutions(network) if "_se_" not in name} <= places.keys()  # these see the whole slice
+    for place in places.values():
         assert abs(place.start[0] - (place.step[0] - 1) / 2) <= place.step[0] / 2, place
     assert network.training is training
     assert not any(module._forward_hooks for module in network.modules())

@@ -149,7 +149,15 @@ def crossvalidated(evaluated):
         path.parent.mkdir(parents=True, exist_ok=True)
         attention_path(evaluated, row["id"]).rename(path)
     metrics = json.loads((evaluated / "metrics_test.json").read_text(encoding="utf-8"))
-    folds = [{"fold": fold, "type": {"roc_auc_macro": 0.61 + fold / 10}} for fold in (0, 1)]
+    del metrics["calibration"]
+    folds = [
+        {
+            "fold": fold,
+            "type": {"roc_auc_macro": 0.61 + fold / 10},
+            "calibration": {"type_temperature": 1.5 + fold / 10, "grade_temperature": 0.5 + fold / 10},
+        }
+        for fold in (0, 1)
+    ]
     write(evaluated / "metrics_crossval.json", metrics | {"folds": folds})
     for name in ("run.json", "datalist.json", "history.json", "metrics_test.json"):
         (evaluated / name).unlink()

@@ -151,6 +151,7 @@ def test_a_cross_validation_shows_each_fold(crossvalidated):
     page = read(write_report(crossvalidated))
     assert re.search(r"Fold 0\s+Fold 1\s+.*0\.61\s+0\.71", page.sections["results"], re.S)
     assert "had not seen them" in page.sections["results"]
+    assert "fold 0 type 1.50, grade 0.50; fold 1 type 1.60, grade 0.60" in page.sections["calibration"]
 
 
 def test_a_cross_validation_shows_the_attention_of_all_folds(crossvalidated):

@@ -17,9 +17,17 @@ PORTABLE = {1: ("NCR", "NET", "CC", "GTV"), 2: ("ED",), 3: ("ET", "GTV"), 4: ("R
 4 occurs only where a network was trained to find resection cavities.
 """
 
-_PAINTED = {"WT": ("ED",), "TC": PORTABLE[1], "NET": ("NET",), "CC": ("CC",), "ET": ("ET",), "RC": ("RC",)}
+# region → what its voxels are unless a later region covers them
+_PAINTED = {
+    "WT": ("ED",),
+    "TC": PORTABLE[1],
+    "NET": ("NET",),
+    "CC": ("CC",),
+    "ET": ("ET",),
+    "RC": ("RC",),
+    "GTV": ("GTV", "NCR"),
+}
 _AS_PORTABLE = Convention("portable", "", {value: tissues[0] for value, tissues in PORTABLE.items()})
-_PAINTED["GTV"] = ("GTV", "NCR")  # region → what its voxels are unless a later region covers them
 
 
 def to_regions(label: np.ndarray, convention: Convention) -> np.ndarray:

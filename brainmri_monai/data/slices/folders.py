@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from brainmri_monai.data.dicom import is_dicom
 from brainmri_monai.data.images import SLICE_SUFFIXES, is_picture
-from brainmri_monai.data.patients import Problem, holds_patients, list_folder, relative
+from brainmri_monai.data.nifti import is_nifti
+from brainmri_monai.data.patients import Problem, holds_patients, list_folder, printable, relative
 from brainmri_monai.data.slices.classes import KNOWN, canonical_class
 from brainmri_monai.errors import BrainMRIError
 
-__all__ = ["OTHER_PICTURES", "SAVE_AS", "Slice", "SliceSet", "find_slices", "holds_slices", "scan_slices"]
+__all__ = ["NOT_UTF8", "OTHER_PICTURES", "SAVE_AS", "Slice", "SliceSet", "find_slices", "holds_slices", "scan_slices"]
 
 Part = Literal["training", "testing"]
 
@@ -28,6 +30,7 @@ _PARTS: dict[str, Part] = {
 OTHER_PICTURES = (".gif", ".webp", ".heic", ".jp2", ".jpe", ".jfif", ".avif", ".svg", ".pdf")
 _MOST_CLASSES = 20  # more folders of unknown names than this are patients, not classes
 _LAYOUT = "Lay the slices out as <class>/<picture>, or as Training/<class>/<picture> and Testing/<class>/<picture>."
+NOT_UTF8 = "the name is not in UTF-8, as names from old archives are", "Rename it."
 SAVE_AS = f"Save it as one of {', '.join(SLICE_SUFFIXES)}."
 
 
@@ -157,10 +160,12 @@ def _class_folders(root: Path, problems: list[Problem]) -> Iterator[tuple[Path, 
             problems.append(Problem("warning", entry.name, what, "Remove it, or move it into one of them."))
     for place, part in places or [(root, None)]:
         for entry in list_folder(place):
-            if entry.is_dir():
+            where = relative(entry, root)
+            if where != printable(where):
+                problems.append(Problem("error", printable(where), *NOT_UTF8))
+            elif entry.is_dir():
                 yield entry, part
             elif place != root and is_picture(entry):
-                where = relative(entry, root)
                 problems.append(Problem("error", where, "a picture outside of the folders of classes", _MOVE))
 
 
@@ -170,14 +175,17 @@ _MOVE = "Move it into the folder of its class."
 def _pictures(folder: Path, root: Path, problems: list[Problem]) -> Iterator[Path]:
     """Give the pictures of a class; what cannot be one is a problem."""
     for entry in list_folder(folder):
-        where = relative(entry, root)
-        if entry.is_dir():
+        where = printable(relative(entry, root))
+        if where != relative(entry, root):
+            problems.append(Problem("error", where, *NOT_UTF8))
+        elif entry.is_dir():
             named = " named as a picture" if is_picture(entry) else ""
             remedy = "Move the pictures in it into the folder of their class, and remove it."
             problems.append(Problem("error", where, f"a folder{named} in the folder of a class is left out", remedy))
         elif is_picture(entry):
             yield entry
         else:
-            severity = "error" if entry.suffix.lower() in OTHER_PICTURES else "warning"
+            holds_slice = entry.suffix.lower() in OTHER_PICTURES or is_nifti(entry) or is_dicom(entry)
+            severity = "error" if holds_slice else "warning"
             what = f"{entry.suffix!r} is not a kind of picture that is read: left out"
             problems.append(Problem(severity, where, what, SAVE_AS if severity == "error" else "Nothing to do."))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from brainmri_monai.data.duplicates import Fingerprint, fingerprint
-from brainmri_monai.data.images import read_stack
+from brainmri_monai.data.images import read_stack, require_no_strip
 from brainmri_monai.data.parallel import on_all_cores
 from brainmri_monai.data.patients import Problem
 from brainmri_monai.data.reporting import with_bar
@@ -68,9 +68,10 @@ def read_slice(item: Slice, root: Path, keep: Keep | None = None) -> SliceReadin
     """
     try:
         stack = read_stack(item.path)
+        (picture,) = stack.slices
+        require_no_strip(item.path, picture)
     except ImageError as error:
         return SliceReading(item, [Problem.of(error, root)])
-    (picture,) = stack.slices
     mark = fingerprint(picture)
     problems = []
     if mark.constant:

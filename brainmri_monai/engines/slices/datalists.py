@@ -80,14 +80,14 @@ def training_slices(
         if fold is not None:
             require_folds(folds, fold, len(found.items), "slices")
         read = read_set(found, store, size)
-        together = read.twins if groups == "twins" else _clusters(read, seed)
-        entries = read.entries(together)
         path = run.path / "datalist.json"
         if path.exists():
             datalist = SliceList.load(path)
-            run.require_same_data(datalist, how, digest_of(entries))
+            run.require_same_data(datalist, how, digest_of(read.entries(read.twins)))
             datalist.root = found.root
             return datalist
+        together = read.twins if groups == "twins" else _clusters(read, seed)
+        entries = read.entries(together)
         split = split_slices(read.items, together.tolist(), seed, folds, fold, official, shares)
         classes = sorted({entry["label"] for entry in entries})
         layout = "slices with an official test" if found.official else "slices"

@@ -15,8 +15,8 @@ from torch.utils.data import IterableDataset
 from brainmri_monai.data.dicom import is_dicom
 from brainmri_monai.data.images import SLICE_SUFFIXES, is_picture, require_portable
 from brainmri_monai.data.nifti import is_nifti
-from brainmri_monai.data.patients import list_folder, relative
-from brainmri_monai.data.slices.folders import OTHER_PICTURES, SAVE_AS
+from brainmri_monai.data.patients import list_folder, printable, relative
+from brainmri_monai.data.slices.folders import NOT_UTF8, OTHER_PICTURES, SAVE_AS
 from brainmri_monai.data.stack import ImageError
 from brainmri_monai.engines.patients.patients import reason
 from brainmri_monai.engines.slices.prediction import SliceAnswer
@@ -33,7 +33,8 @@ class SliceStream(IterableDataset):
     """Slices to classify, one after the other; one that fails is kept aside with its reason, and the others go on.
 
     Args:
-        dataset_dir: a folder; all pictures and volumes of one slice in it are taken, also those in folders below.
+        dataset_dir: a folder; all pictures and volumes of one slice in it are taken, also those in folders below, but
+            for what a run or an inference has written there.
         image: one file instead: a picture, or a volume of one slice.
         transform: applied to each sample, ``id`` and ``image``, a path.
         portable: the transform reads with MONAI's own reader: look at the files before.
@@ -52,10 +53,13 @@ class SliceStream(IterableDataset):
         self.files = _one(Path(image)) if str(image) else _all(Path(dataset_dir))
         self.transform = transform
         self.portable = portable
-        unread = [name for name, file in self.files.items() if file.suffix.lower() in OTHER_PICTURES]
-        self.failed = {
-            name: f"{self.files[name].suffix!r} is not a kind of picture that is read. {SAVE_AS}" for name in unread
-        }
+        self.failed: dict[str, str] = {}
+        for name, file in list(self.files.items()):
+            if name != printable(name):
+                self.failed[printable(name)] = ". ".join(NOT_UTF8)
+                del self.files[name]
+            elif file.suffix.lower() in OTHER_PICTURES:
+                self.failed[name] = f"{file.suffix!r} is not a kind of picture that is read. {SAVE_AS}"
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for name, file in self.files.items():
@@ -186,11 +190,19 @@ def _all(root: Path) -> dict[str, Path]:
 
 def _below(folder: Path) -> Iterator[Path]:
     for entry in list_folder(folder):
+        if entry.is_dir() and _is_ours(entry):
+            continue
         if entry.is_dir():
             within = list(_below(entry))
             yield from within or ([entry] if is_picture(entry) else [])  # its name promises one: it will be told
         elif is_picture(entry) or entry.suffix.lower() in OTHER_PICTURES or is_nifti(entry) or _is_dicom(entry):
             yield entry
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a run or an inference wrote a folder, whose figures are no slices."""
+    made = any((folder / name).exists() for name in ("run.json", "predictions.csv"))
+    return made or (folder.name == "explained" and (folder.parent / "predictions.csv").exists())
 
 
 def _is_dicom(file: Path) -> bool:

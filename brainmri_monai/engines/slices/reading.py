@@ -13,7 +13,6 @@ import numpy as np
 from brainmri_monai.data.patients import Problem
 from brainmri_monai.data.slices.folders import Slice, SliceSet
 from brainmri_monai.data.slices.survey import probe_readings, usable_slices
-from brainmri_monai.data.slices.twins import NEAR_SLICE
 from brainmri_monai.data.store import ArrayStore
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.files import write_json
@@ -23,8 +22,11 @@ __all__ = ["ReadSlices", "picture_store", "read_set"]
 
 
 def picture_store(folder: str | Path, size: int) -> ArrayStore:
-    """The store of prepared slices of a size; its number changes when ``prepare_picture`` or the probe does."""
-    return ArrayStore(folder, recipe=f"pictures 1, {size} px, twins from {NEAR_SLICE}")
+    """The store of prepared slices of a size.
+
+    Its number changes with what is kept: the readers, ``prepare_picture``, the twins or the probe.
+    """
+    return ArrayStore(folder, recipe=f"pictures 2, {size} px")
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def read_set(found: SliceSet, store: ArrayStore, size: int) -> ReadSlices:
                 "ids": [reading.item.id for reading in readings],
                 "digests": [reading.fingerprint.digest.hex()[:16] for reading in readings],
                 "twins": twins.group.tolist(),
-                "problems": [asdict(problem) for problem in problems],
+                "problems": [asdict(problem) for problem in problems if problem not in found.problems],
                 "probe": probe and {"together": probe.together, **probe.alone},
             },
         )
@@ -108,6 +110,6 @@ def read_set(found: SliceSet, store: ArrayStore, size: int) -> ReadSlices:
         items=[items[name] for name in kept["ids"]],
         digests=kept["digests"],
         twins=np.array(kept["twins"]),
-        problems=[Problem(**problem) for problem in kept["problems"]],
+        problems=[*found.problems, *(Problem(**problem) for problem in kept["problems"])],
         probe=kept["probe"],
     )

@@ -53,6 +53,7 @@ class VolumeCalibration:
 
     def _start(self, engine: Engine) -> None:
         self.seen: list[dict[str, Any]] = []
+        self.before = self.network.temperature.clone(), self.network.minimum_ml.clone()
         self.network.temperature.fill_(1.0)
         self.network.minimum_ml.zero_()
 
@@ -82,6 +83,8 @@ class VolumeCalibration:
         """
         seen = sorted(gather(self.seen), key=lambda one: one["id"])
         if not seen:
+            self.network.temperature.copy_(self.before[0])
+            self.network.minimum_ml.copy_(self.before[1])
             return 0
         regions = range(len(self.prediction.regions))
         temperatures = [temperature_of([one["logits"][r] for one in seen], self.voxels) for r in regions]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import torch
-
 from brainmri_monai.data.brats.cases import Case, CaseSet, find_volumes
+from brainmri_monai.data.brats.conventions import Convention
 from brainmri_monai.data.brats.datalist import CaseList, case_entry
 from brainmri_monai.data.brats.splits import split_cases
 from brainmri_monai.data.datalist import digest_of
-from brainmri_monai.data.parallel import on_all_cores
+from brainmri_monai.data.parallel import cores, on_all_cores
 from brainmri_monai.data.patients import Problem
 from brainmri_monai.data.splits import require_folds
 from brainmri_monai.data.store import ArrayStore
@@ -26,7 +26,7 @@ __all__ = ["training_cases", "volume_store"]
 
 def volume_store(folder: str | Path, spacing: float) -> ArrayStore:
     """The store of prepared cases at a spacing; the recipe's name changes when ``prepare_case`` does."""
-    return ArrayStore(folder, recipe=f"volumes 1, {spacing:g} mm")
+    return ArrayStore(folder, recipe=f"volumes 2, {spacing:g} mm")
 
 
 def training_cases(
@@ -77,6 +77,7 @@ def training_cases(
                 f"none of the {len(found.cases)} cases has a label map.\n{found.root}\n"
                 "Give cases with label maps; to predict these, run the inference."
             )
+        require_told_apart(found.convention, regions)
         if fold is not None:
             require_folds(folds, fold, len({case.patient for case in labelled}))
         cases, problems = prepare(found, labelled, store, spacing)
@@ -112,6 +113,20 @@ def training_cases(
             for note in split.notes:
                 print(f"note: {note}")
         return datalist
+
+
+def require_told_apart(convention: Convention, regions: Sequence[str]) -> None:
+    """
+    Raises:
+        BrainMRIError: when the gross tumour volume is asked for among the regions of gliomas, or they of labels that
+            have it alone: in a portable label map it has the value of the necrosis.
+    """
+    alone = "GTV" in convention.regions
+    if alone != ("GTV" in regions) or (alone and len(regions) > 1):
+        raise BrainMRIError(
+            f"the regions {', '.join(regions)} are not those of these labels, which are by {convention}.\n"
+            f"The labels have {', '.join(convention.regions)}, see --regions."
+        )
 
 
 def _tell_what_labels_lack(found: CaseSet, regions: list[str]) -> None:
@@ -150,7 +165,7 @@ def prepare(found: CaseSet, cases: list[Case], store: ArrayStore, spacing: float
             bar.update()
         return None
 
-    with ThreadPoolExecutor(max_workers=min(torch.get_num_threads(), 8)) as pool:  # each holds a case in memory
+    with ThreadPoolExecutor(max_workers=min(cores(), 8)) as pool:  # each holds a case in memory
         outcomes = list(pool.map(prepare_one, cases))
     bar.close()
     broken = [problem for problem in outcomes if problem]

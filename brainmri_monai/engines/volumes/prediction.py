@@ -128,7 +128,7 @@ class VolumePrediction:
             label=label,
             affine=affine,
             image=image,
-            confidence=confidence(mean, self.regions),
+            confidence=confidence(mean, self.regions, found=bool(label.any())),
             intervals={name: _interval(volumes, name) for name in self.regions} if volumes else {},
             entropy=entropy,
             probabilities=mean,
@@ -167,11 +167,17 @@ def volumes_ml(label: NDArray, affine: Any) -> dict[str, float]:
     return {name: float(counts[list(values)].sum()) for name, values in REGIONS.items()}
 
 
-def confidence(probabilities: Tensor, regions: Sequence[str]) -> float:
-    """Of an answer, from the probabilities R h w d: see :class:`Segmentation`. Without WT any region is the tumour."""
+def confidence(probabilities: Tensor, regions: Sequence[str], found: bool) -> float:
+    """Of an answer: see :class:`Segmentation`. Without WT any region is the tumour.
+
+    Args:
+        probabilities: R h w d.
+        regions: names of the R regions.
+        found: whether the answer has a tumour; a component may have been too small to count.
+    """
     whole = probabilities[regions.index("WT")] if "WT" in regions else probabilities.amax(dim=0)
     inside = whole[whole > 0.5]
-    return float(inside.mean() if inside.numel() else 1 - whole.max())
+    return float(inside.mean() if found and inside.numel() else 1 - whole.max())
 
 
 def is_same_grid(one: Any, other: Any) -> bool:

@@ -73,6 +73,7 @@ class VolumeResults:
     def _made_from(self, case: Case, convention: str) -> dict[str, Any]:
         states = {str(file): file.stat() for file in case.files}
         files = {name: [state.st_size, state.st_mtime_ns] for name, state in states.items()}
+        files |= {"modalities": list(case.modalities)}  # of a 4D file another file tells their order
         made = {"files": files, "weights": self.weights, "convention": convention, "settings": self.settings}
         return json.loads(json.dumps(made))  # as it is read again: lists for tuples
 

@@ -146,7 +146,7 @@ def _portable(sample: dict[str, Any], output: dict[str, Any], regions: list[str]
         label=label[0].cpu().numpy().astype(np.uint8),
         affine=label.affine.cpu().numpy(),
         image=sample["image"].cpu(),
-        confidence=confidence(output["probability"], regions),
+        confidence=confidence(output["probability"], regions, found=bool(label.any())),
     )
 
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import combinations
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from brainmri_monai.data.brats.cases import Case, CaseSet, find_volumes
@@ -21,10 +18,9 @@ from brainmri_monai.engines.options import require_values
 from brainmri_monai.engines.patients.patients import reason
 from brainmri_monai.engines.volumes.results import VolumeResults
 from brainmri_monai.errors import BrainMRIError
+from brainmri_monai.transforms.volumes import require_answerable
 
 __all__ = ["VolumeStream", "missing_modalities", "read_sample"]
-
-SMALLEST = 5000  # voxels of a brain: with fewer the deepest level of a network may be a single voxel, with no norm
 
 
 class VolumeStream(IterableDataset):
@@ -121,31 +117,10 @@ def read_sample(
     sample.pop("channels", None)
     sample.pop("case", None)
     channels = dict(zip(MODALITIES, sample["image"], strict=True))
-    _check(channels, case)
+    require_answerable(channels, case.modalities)
     if convention is None or convention.stripped:
         ml = voxel_ml(sample["image"].affine)
         filled = {name: int((channels[name] != 0).sum()) * ml for name in case.modalities}
         for what, remedy in brain_doubts(filled):
             print(f"warning: {case.id}: {what}. {remedy}", flush=True)
     return sample
-
-
-def _check(channels: Mapping[str, Tensor], case: Case) -> None:
-    """Refuse what a network has no answer to, and readers other than ours let pass."""
-    for name, channel in channels.items():
-        # a channel without variance normalises to 0; the sum of one with a NaN is one
-        total = channel.abs().sum()
-        if not total.isfinite():
-            raise BrainMRIError(f"NaN or infinite values in {name}.\nExport it again, or leave the case out.")
-        if total == 0 and name in case.modalities:
-            raise BrainMRIError(
-                f"the modality {name} is empty, or has one value alone.\nExport it again, or leave the case out."
-            )
-    for one, other in combinations(case.modalities, 2):
-        if torch.equal(channels[one], channels[other]):
-            raise BrainMRIError(f"{one} and {other} hold the same voxels.\nCopy the right file.")
-    brain = max(int((channel != 0).sum()) for channel in channels.values())
-    if brain < SMALLEST:
-        raise BrainMRIError(
-            f"hardly any brain in this case: {brain} voxels are not 0.\nLook at the images, or leave the case out."
-        )

@@ -13,6 +13,7 @@ from brainmri_monai.data.parallel import on_all_cores
 from brainmri_monai.data.patients import Problem, relative
 from brainmri_monai.engines.distributed import is_main_process, main_process_first
 from brainmri_monai.engines.run_folder import RunFolder
+from brainmri_monai.engines.volumes.cases import require_told_apart
 from brainmri_monai.errors import BrainMRIError
 
 __all__ = ["tested_cases"]
@@ -59,6 +60,7 @@ def tested_cases(run: RunFolder, dataset_dir: str | Path, convention: str | None
                 f"none of the {len(found.cases)} cases has a label map to score against.\n{found.root}\n"
                 "Give cases with label maps; to predict these, run the inference."
             )
+        require_told_apart(found.convention, datalist.types)
         looked = list(on_all_cores(lambda case: _entry(case, found.root), labelled))
         entries = [entry for entry in looked if isinstance(entry, dict)]
         problems = [problem for problem in found.problems if problem.severity == "error"]

@@ -44,9 +44,13 @@ def _statistics(table: pd.DataFrame, metrics: dict[str, Any]) -> tuple[Statistic
 
 
 def _pool(folders: Sequence[Path], table: pd.DataFrame) -> dict[str, Any]:
-    types = _types(read_json(folders[0] / "metrics_test.json"))
+    each = [read_json(folder / "metrics_test.json") for folder in folders]
+    types = _types(each[0])
     metrics = score(to_answers(table, types), types, folds=table["fold"].to_numpy())
-    metrics["folds"] = [{"fold": fold, **_by_task(to_answers(t, types))} for fold, t in table.groupby("fold")]
+    metrics["folds"] = [
+        {"fold": fold, "calibration": each[fold].get("calibration"), **_by_task(to_answers(t, types))}
+        for fold, t in table.groupby("fold")
+    ]
     metrics["notes"].append("ranking scores are averages over the folds; the curves pool all out-of-fold predictions")
     attention = [read_table(folder / "attention.csv") for folder in folders]
     write_table(pd.concat(attention, ignore_index=True), folders[0].parent / "attention.csv")
