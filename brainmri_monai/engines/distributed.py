@@ -70,7 +70,7 @@ def begin_processes(device: str | torch.device) -> None:
     """Join the group of the processes that torchrun has started, if this one is not in it yet.
 
     They wait for a day where torch would give up after 10 or 30 minutes: while rank 0 prepares a data set or draws a
-    report, the others have nothing to say.
+    report, the others have nothing to say. So a process that never comes is waited for as long.
 
     Args:
         device: of this process.

@@ -144,6 +144,12 @@ class RunFolder:
         """The network that :attr:`best` belongs to."""
         return configured
 
+    def restored(self, network: nn.Module) -> nn.Module:
+        """The network as the training in this folder left it, or as it is when none has begun."""
+        if self.last.exists():
+            network.load_state_dict(load_weights(self.last, map_location=self.device)["network"])
+        return network
+
     def results(self, datalist: Datalist) -> Path:
         """Where an evaluation on a datalist writes: here, or below for an external test.
 
@@ -335,10 +341,6 @@ class RunFolder:
         split = _digest(datalist.parts)
         if resuming and self.record["digests"]["split"] != split:
             raise self._other_run("a run with another split: its datalist.json was changed since")
-        pretrained = Path(self.parser.get("pretrained") or "")
-        published = file_digest(pretrained) if pretrained.is_file() else ""
-        if resuming and self.record["digests"].get("pretrained", published) != published:
-            raise self._other_run(f"a run that began with other weights than {pretrained} holds now")
         require_writable(self.ckpt_dir)
         if (self.path / "metrics_test.json").exists():
             print("removed: the test and the export of the weights so far; evaluate again after the training")
@@ -353,7 +355,6 @@ class RunFolder:
                 "data": datalist.digest,
                 "split": split,
                 "config": _digest(self.bundle.config()),
-                "pretrained": published,
             },
             "notes": datalist.split["notes"],
         }

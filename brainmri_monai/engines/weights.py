@@ -193,16 +193,16 @@ def load_published(network: Network, pretrained: str | Path, new: str = "", part
             f"Its layers are {', '.join(dict.fromkeys(name.split('.')[0] for name in ours))}, and what is in them."
         )
     wanted = [name for name in ours if is_wanted(name)]
-    more = [name for name in state if is_wanted(name) and name not in ours and _shape(state[name]) != "missing"]
-    if len({name.rpartition(".")[0] for name in more}) > 1:
-        raise BrainMRIError(
-            f"{pretrained} holds more than {type(loaded).__name__}, such as '{more[0]}': it is of a larger network.\n"
-            "Give the published weights of the same network, under its parameter names."
-        )
     differing = _difference(state, ours, wanted)
     if differing:
         raise BrainMRIError(
             f"{pretrained} does not fit {type(loaded).__name__}: {differing}.\n"
+            "Give the published weights of the same network, under its parameter names."
+        )
+    more = [name for name in state if is_wanted(name) and name not in ours and _shape(state[name]) != "missing"]
+    if len({name.rpartition(".")[0] for name in more}) > 1:
+        raise BrainMRIError(
+            f"{pretrained} holds more than {type(loaded).__name__}, such as '{more[0]}': it is of a larger network.\n"
             "Give the published weights of the same network, under its parameter names."
         )
     loaded.load_state_dict(ours | {name: state[name] for name in wanted})

@@ -17,6 +17,7 @@ from brainmri_monai.data.slices.folders import find_slices
 from brainmri_monai.data.store import ArrayStore
 from brainmri_monai.engines.progress import progress_bar
 from brainmri_monai.engines.slices.inference import SaveSlices, in_words
+from brainmri_monai.engines.slices.prediction import members
 from brainmri_monai.engines.slices.reading import read_set
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.explain import Place, attention_rollout, convolutions, enlarge, layer_maps, layer_places, occlusion
@@ -71,12 +72,12 @@ def draw_mistakes(
     plot_mistakes(gallery, files.folder / "figures/gallery.png", count)
 
 
-def explain_answers(predictions: SaveSlices, networks: Sequence[SliceClassifier], how: str) -> None:
+def explain_answers(predictions: SaveSlices, network: SliceClassifier | Sequence[SliceClassifier], how: str) -> None:
     """Draw ``explained/<slice>.png`` for each answer of an inference.
 
     Args:
         predictions: what was answered, and on which slices.
-        networks: that answered; of several, the maps are averaged.
+        network: that answered, or the networks of an ensemble, whose maps are averaged.
         how: ``gradcam`` or ``gradcam++``, of each convolution; ``occlusion``; or ``none``.
 
     Raises:
@@ -85,6 +86,7 @@ def explain_answers(predictions: SaveSlices, networks: Sequence[SliceClassifier]
     check_values({"explain": how})
     if how == "none":
         return
+    networks = members(network)
     if how != "occlusion" and not convolutions(networks[0].body):
         raise BrainMRIError(f"--explain {how}: this network has no convolution.\nGive --explain occlusion.")
     folder = predictions.folder / "explained"

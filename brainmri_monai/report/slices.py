@@ -7,6 +7,7 @@ from pathlib import Path
 
 from brainmri_monai.data.store import ArrayStore
 from brainmri_monai.engines.distributed import is_main_process
+from brainmri_monai.engines.slices.prediction import members
 from brainmri_monai.metrics.slice_table import to_slice_answers
 from brainmri_monai.metrics.table import read_table
 from brainmri_monai.networks.slice_classifier import SliceClassifier
@@ -26,13 +27,16 @@ __all__ = ["draw_classes", "report_slices"]
 
 
 def report_slices(
-    folder: str | Path, networks: Sequence[SliceClassifier] = (), store: ArrayStore | None = None, size: int = 0
+    folder: str | Path,
+    network: SliceClassifier | Sequence[SliceClassifier] = (),
+    store: ArrayStore | None = None,
+    size: int = 0,
 ) -> Path | None:
     """Draw what a run on slices has made so far, and write ``report.html``; a page that shows it already stays.
 
     Args:
         folder: of the run, or of its external test.
-        networks: with their weights, the run's or those of an ensemble; the mistakes are explained with them.
+        network: with its weights, or the networks of an ensemble; the mistakes are explained with them.
         store: holds the prepared slices.
         size: rows and columns of a prepared slice.
 
@@ -49,6 +53,7 @@ def report_slices(
         plot_history(files.history, figures / "history.png", best_epoch=files.run.get("best", {}).get("epoch"))
     if files.metrics and files.predictions:
         draw_classes(files, figures)
+        networks = members(network)
         if networks and store is not None:
             draw_filters(networks, figures / "filters.png")
             draw_mistakes(files, networks, store, size)

@@ -138,7 +138,8 @@ def require_answerable(channels: Mapping[str, Tensor], modalities: Sequence[str]
     brain = max(int((channel != 0).sum()) for channel in channels.values())
     if brain < SMALLEST:
         raise BrainMRIError(
-            f"hardly any brain in this case: {brain} voxels are not 0.\nLook at the images, or leave the case out."
+            f"hardly any brain in this case: {brain} voxels are not 0.\n"
+            "Look at the images, leave the case out, or give a smaller --spacing."
         )
 
 

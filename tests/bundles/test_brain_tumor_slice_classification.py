@@ -18,6 +18,8 @@ from torch import nn
 
 from brainmri_monai.data.bundles import config_files, find_bundle
 from brainmri_monai.data.phantom.foreign import FOREIGN, draw_foreign
+from brainmri_monai.data.slices.datalist import SliceList
+from brainmri_monai.engines import EmbeddedSlices, SliceBatches, picture_store
 from brainmri_monai.engines.launch import launch
 from brainmri_monai.engines.slices.datalists import GROUPS
 from brainmri_monai.engines.slices.inference import in_words
@@ -26,7 +28,8 @@ from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.metrics.bootstrap import bootstrap
 from brainmri_monai.metrics.selective import COVERAGES, risk_bound
 from brainmri_monai.metrics.table import read_table
-from brainmri_monai.networks import VGG16
+from brainmri_monai.networks import VGG16, SliceClassifier
+from brainmri_monai.report.crossval import report_folds
 
 BUNDLE = "brain_tumor_slice_classification"
 CLASSES = ["glioma", "meningioma", "notumor", "pituitary"]
@@ -200,6 +203,7 @@ def test_threshold_is_that_of_the_validation_where_twins_count_once(
     found = fitted["abstention"]
     assert fitted["fitted_on"] == 2 * fitted["groups"] == len(read(run / "datalist.json")["validation"])
     assert fitted["minimum_confidence"] == pytest.approx(found["confidence"])
+    assert fitted["minimum_confidence"] < found["confidence"], "the slice that set it is answered"
     answers = round(found["coverage"] * fitted["groups"])
     assert found["bound"] == pytest.approx(
         risk_bound(round(found["risk"] * answers), answers, 0.05 / len(COVERAGES))
@@ -317,9 +321,19 @@ def test_frozen_vgg16_trains_its_last_layer_alone(slice_set, trained, root, tmp_
     before = published.state_dict()
     assert all(torch.equal(state[f"body.{name}"], before[name]) for name in before if "classifier.6" not in name)
     assert state["head.weight"].numel() + state["head.bias"].numel() == 16_388
+    seen = []
+    of_trainer = EmbeddedSlices.__getitems__
+    patched = lambda self, indices: seen.append(self.features[indices[0]]) or of_trainer(self, indices)  # noqa: E731
     torch.save(VGG16(num_classes=10, grid=1).state_dict(), tmp_path / "vgg16.pth")
-    with pytest.raises(BrainMRIError, match=r"a run that began with other weights than .*vgg16\.pth holds now"):
+    with pytest.MonkeyPatch.context() as patch:  # another network lies there now
+        patch.setattr(EmbeddedSlices, "__getitems__", patched)
         launch("training", files, options | {"epochs": 2})
+    network = SliceClassifier(published, num_classes=10).eval()
+    datalist = SliceList.load(tmp_path / "run/datalist.json")
+    pictures = SliceBatches(datalist, "training", picture_store(trained / "cache", 32), 32)
+    with torch.inference_mode():
+        features = network.features(pictures.__getitems__(range(len(pictures)))["image"])
+    assert any(torch.allclose(seen[0], one, rtol=1e-4) for one in features)
     with pytest.raises(BrainMRIError, match="--pretrained is not given, and has to be a file of published weights"):
         launch("training", files, {name: value for name, value in options.items() if name != "pretrained"})
 
@@ -407,6 +421,10 @@ def test_cross_validation_tests_each_slice_once_and_can_be_compared(
     entries = read(tmp_path / "cv/fold0/datalist.json")["validation"]
     fitted = read(tmp_path / "cv/fold0/metrics_test.json")["calibration"]
     assert len({e["group"] for e in entries}) < len({e["twins"] for e in entries}) == fitted["groups"]
+    shutil.copytree(tmp_path / "cv/fold0", tmp_path / "twice/fold0")
+    shutil.copytree(tmp_path / "cv/fold0", tmp_path / "twice/fold1")
+    with pytest.raises(BrainMRIError, match="was tested by two folds"):
+        report_folds(tmp_path / "twice", 2)
     assert "Fold by fold" in (tmp_path / "cv/report.html").read_text(encoding="utf-8")
     other = shutil.copytree(tmp_path / "cv", tmp_path / "other")
     code, out, err = brainmri("compare", tmp_path / "cv", other, "--output_dir", tmp_path / "compared")
@@ -463,7 +481,7 @@ def test_external_test_on_slices_of_the_training_is_refused(evaluated, write_sli
 
 
 @pytest.mark.usefixtures("no_slice_report")
-def test_ensemble_of_one_answers_as_the_run_and_not_its_own_test(evaluated, slice_set, evaluate_slices, tmp_path):
+def test_an_ensemble_of_one_network_answers_as_it_and_has_no_own_test(evaluated, slice_set, evaluate_slices, tmp_path):
     weights = str(evaluated / "models/model.pt")
     before = Path(weights).read_bytes()
     for ensemble in ([weights, weights], [weights]):
@@ -627,6 +645,11 @@ def test_weights_that_were_never_evaluated_say_so(evaluated, slice_set, brainmri
     for run, told in ((fresh, 1), (evaluated, 0)):
         words = ["--image", slice_set / "glioma_tumor/0.png", "--output_dir", tmp_path, *more]
         assert brainmri("run", run, "inference", *words)[1].count("were not evaluated yet") == told
+    if not more:
+        words += ["--ensemble", str([str(evaluated), str(fresh)])]
+        assert (
+            "1 of 2 networks were not evaluated yet: they never doubt" in brainmri("run", run, "inference", *words)[1]
+        )
 
 
 def test_a_decision_in_words():
@@ -651,6 +674,9 @@ def test_figures_of_an_earlier_inference_are_no_slices(evaluated, slice_set, bra
         code, _, err = brainmri("run", evaluated, "inference", *options)
         assert code == 0, err
         assert len(read_table(output / "predictions.csv")) == 9
+    code, _, err = brainmri("run", evaluated, "inference", "--dataset_dir", tmp_path, "--output_dir", tmp_path / "out")
+    assert code == 0, err
+    assert len(read_table(tmp_path / "out/predictions.csv")) == 9
 
 
 def test_mistakes_are_drawn_with_their_maps(evaluated):

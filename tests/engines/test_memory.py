@@ -104,3 +104,9 @@ def test_memory_of_a_freed_tensor_serves_the_next_until_it_is_given_back():
     assert abs(seen["before"]) < 50, seen
     assert 200 < seen["kept"] < 800, seen
     assert seen["returned"] > 200, seen
+
+
+def test_what_torch_keeps_of_a_gpu_can_be_taken(monkeypatch):
+    for name, value in {"mem_get_info": (100, 900), "memory_reserved": 50, "memory_allocated": 20}.items():
+        monkeypatch.setattr(torch.cuda, name, lambda device, value=value: value)
+    assert available_memory("cuda") == 130

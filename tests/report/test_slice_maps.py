@@ -5,7 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
+from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.networks import CustomCNN, SliceClassifier, VisionTransformer
 from brainmri_monai.report import slice_maps
 
@@ -59,3 +61,18 @@ def test_an_ensemble_has_the_mean_of_its_maps(drawn, how):
     for name, together in maps.items():
         assert not np.allclose(ones[name], others[name])
         assert np.allclose(together, (ones[name] + others[name]) / 2)
+
+
+def test_grad_cam_of_a_network_without_convolutions_is_refused(drawn):
+    flat = nn.Sequential(nn.Flatten(), nn.Linear(3 * 128 * 128, 2))
+    with pytest.raises(BrainMRIError, match="this network has no convolution"):
+        drawn("gradcam", SliceClassifier(flat, num_classes=2))
+
+
+def test_mistakes_of_a_network_without_convolutions_have_no_maps(tmp_path):
+    flat = nn.Sequential(nn.Flatten(), nn.Linear(3 * 128 * 128, 2))
+    files = SimpleNamespace(
+        folder=tmp_path, predictions=[{"id": "a", "label": "x", "pred": "y", "confidence": "1"}], datalist=None
+    )
+    slice_maps.draw_mistakes(files, [SliceClassifier(flat, num_classes=2)], store=None, size=128)
+    assert not list(tmp_path.rglob("*.png"))

@@ -154,15 +154,16 @@ def _class_folders(root: Path, problems: list[Problem]) -> Iterator[tuple[Path, 
     places: Sequence[tuple[Path, Part | None]] = [(folder, _PARTS[folder.name.casefold()]) for folder in parts]
     for entry in entries:
         if entry.is_file() and is_picture(entry):
-            problems.append(Problem("error", entry.name, "a picture outside of the folders of classes", _MOVE))
+            where = printable(entry.name)
+            problems.append(Problem("error", where, "a picture outside of the folders of classes", _MOVE))
         elif parts and entry.is_dir() and entry not in parts:
             what = f"a folder beside {' and '.join(folder.name for folder in parts)} is left out"
-            problems.append(Problem("warning", entry.name, what, "Remove it, or move it into one of them."))
+            problems.append(Problem("warning", printable(entry.name), what, "Remove it, or move it into one of them."))
     for place, part in places or [(root, None)]:
         for entry in list_folder(place):
-            where = relative(entry, root)
-            if where != printable(where):
-                problems.append(Problem("error", printable(where), *NOT_UTF8))
+            where = printable(relative(entry, root))
+            if entry.is_dir() and where != relative(entry, root):
+                problems.append(Problem("error", where, *NOT_UTF8))
             elif entry.is_dir():
                 yield entry, part
             elif place != root and is_picture(entry):

@@ -19,7 +19,7 @@ from brainmri_monai.data.patients import list_folder, printable, relative
 from brainmri_monai.data.slices.folders import NOT_UTF8, OTHER_PICTURES, SAVE_AS
 from brainmri_monai.data.stack import ImageError
 from brainmri_monai.engines.patients.patients import reason
-from brainmri_monai.engines.slices.prediction import SliceAnswer
+from brainmri_monai.engines.slices.prediction import SliceAnswer, members
 from brainmri_monai.errors import BrainMRIError
 from brainmri_monai.metrics.slice_table import to_slice_table
 from brainmri_monai.metrics.table import write_table
@@ -34,7 +34,7 @@ class SliceStream(IterableDataset):
 
     Args:
         dataset_dir: a folder; all pictures and volumes of one slice in it are taken, also those in folders below, but
-            for what a run or an inference has written there.
+            for runs and the figures of an inference.
         image: one file instead: a picture, or a volume of one slice.
         transform: applied to each sample, ``id`` and ``image``, a path.
         portable: the transform reads with MONAI's own reader: look at the files before.
@@ -80,16 +80,20 @@ class SaveSlices:
         folder: where to.
         classes: names of the T classes.
         cases: the slices; it keeps those that failed.
-        networks: that answer.
+        network: that answers, or the networks of an ensemble.
     """
 
     def __init__(
-        self, folder: str | Path, classes: Sequence[str], cases: SliceStream, networks: Sequence[SliceClassifier]
+        self,
+        folder: str | Path,
+        classes: Sequence[str],
+        cases: SliceStream,
+        network: SliceClassifier | Sequence[SliceClassifier],
     ) -> None:
         self.folder = Path(folder)
         self.classes = list(classes)
         self.cases = cases
-        self.networks = networks
+        self.networks = members(network)
         self.answers: list[SliceAnswer] = []
 
     def attach(self, engine: Engine) -> None:
@@ -200,9 +204,9 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Whether a run or an inference wrote a folder, whose figures are no slices."""
-    made = any((folder / name).exists() for name in ("run.json", "predictions.csv"))
-    return made or (folder.name == "explained" and (folder.parent / "predictions.csv").exists())
+    """Whether a folder is of a run, or holds the figures of an inference, which are no slices."""
+    figures = folder.name == "explained" and (folder.parent / "predictions.csv").exists()
+    return figures or (folder / "run.json").exists()
 
 
 def _is_dicom(file: Path) -> bool:

@@ -16,7 +16,7 @@ from torch import Tensor
 from brainmri_monai.engines.precision import PrecisionInferer
 from brainmri_monai.networks.slice_classifier import DECISIONS, SliceClassifier
 
-__all__ = ["SliceAnswer", "SlicePrediction", "least_confidence"]
+__all__ = ["SliceAnswer", "SlicePrediction", "least_confidence", "members"]
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,11 @@ class SlicePrediction:
         labels = batch["label"].tolist() if "label" in batch else [-1] * len(image)
         rows = zip(batch["id"], *(column.cpu().numpy() for column in columns), labels, strict=True)
         return [SliceAnswer(name, p, DECISIONS[d], float(far), label) for name, p, d, far, label in rows]
+
+
+def members(network: SliceClassifier | Sequence[SliceClassifier]) -> list[SliceClassifier]:
+    """Those of an ensemble; one network is an ensemble of its own."""
+    return [network] if isinstance(network, SliceClassifier) else list(network)
 
 
 def least_confidence(networks: Sequence[SliceClassifier]) -> Tensor:

@@ -77,7 +77,7 @@ def training_cases(
                 f"none of the {len(found.cases)} cases has a label map.\n{found.root}\n"
                 "Give cases with label maps; to predict these, run the inference."
             )
-        require_told_apart(found.convention, regions)
+        require_told_apart(found.convention, regions, "Give other --regions, or the data set that has these.")
         if fold is not None:
             require_folds(folds, fold, len({case.patient for case in labelled}))
         cases, problems = prepare(found, labelled, store, spacing)
@@ -115,7 +115,7 @@ def training_cases(
         return datalist
 
 
-def require_told_apart(convention: Convention, regions: Sequence[str]) -> None:
+def require_told_apart(convention: Convention, regions: Sequence[str], remedy: str) -> None:
     """
     Raises:
         BrainMRIError: when the gross tumour volume is asked for among the regions of gliomas, or they of labels that
@@ -124,8 +124,8 @@ def require_told_apart(convention: Convention, regions: Sequence[str]) -> None:
     alone = "GTV" in convention.regions
     if alone != ("GTV" in regions) or (alone and len(regions) > 1):
         raise BrainMRIError(
-            f"the regions {', '.join(regions)} are not those of these labels, which are by {convention}.\n"
-            f"The labels have {', '.join(convention.regions)}, see --regions."
+            f"the regions {', '.join(regions)} are not those of these labels, which are by {convention} and have "
+            f"{', '.join(convention.regions)}.\n{remedy}"
         )
 
 

@@ -60,7 +60,8 @@ def tested_cases(run: RunFolder, dataset_dir: str | Path, convention: str | None
                 f"none of the {len(found.cases)} cases has a label map to score against.\n{found.root}\n"
                 "Give cases with label maps; to predict these, run the inference."
             )
-        require_told_apart(found.convention, datalist.types)
+        remedy = "Give cases that are labelled by these regions, or test a run that was trained on theirs."
+        require_told_apart(found.convention, datalist.types, remedy)
         looked = list(on_all_cores(lambda case: _entry(case, found.root), labelled))
         entries = [entry for entry in looked if isinstance(entry, dict)]
         problems = [problem for problem in found.problems if problem.severity == "error"]

@@ -1,3 +1,6 @@
+import os
+from pathlib import Path
+
 import pytest
 
 from brainmri_monai.data.slices.classes import canonical_class
@@ -143,3 +146,16 @@ def test_a_table_of_patients_goes_before(tmp_path, write_classes):
     assert holds_slices(tmp_path)
     (tmp_path / "patients.csv").write_text("patient,type,grade,path\n")
     assert not holds_slices(tmp_path)
+
+
+def test_names_that_are_no_utf_8_can_be_told(tmp_path):
+    for folder in (b"a", b"b", b"caf\xe9"):
+        path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + folder))
+        path.mkdir()
+        (path / "1.png").touch()
+    for name in (b"caf\xe9.png", b"a/caf\xe9.png", b"\xe9.txt"):
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).touch()
+    found = find_slices(tmp_path)
+    assert [item.id for item in found.items] == ["a/1.png", "b/1.png"]
+    told = sorted(problem.where for problem in found.problems if problem.severity == "error")
+    assert told == ["a/caf\\udce9.png", "caf\\udce9", "caf\\udce9.png"]

@@ -1,6 +1,12 @@
 """What is said of temperatures and minimum volumes that are not to be trusted."""
 
-from brainmri_monai.engines.volumes.calibration import doubts_of_fit
+from types import SimpleNamespace
+
+import pytest
+import torch
+from ignite.engine import Engine
+
+from brainmri_monai.engines.volumes.calibration import VolumeCalibration, doubts_of_fit
 
 
 def test_fitted_numbers_at_the_end_of_their_range_are_told():
@@ -14,3 +20,15 @@ def test_fitted_numbers_at_the_end_of_their_range_are_told():
 def test_few_validation_cases_are_told():
     (note,) = doubts_of_fit({"TC": 1.2}, {"TC": 0.0}, cases=4)
     assert "fitted on 4 validation cases, which are few" in note
+
+
+def test_what_was_fitted_before_stays_when_no_case_could_be_seen():
+    network = SimpleNamespace(temperature=torch.tensor([1.5, 0.8]), minimum_ml=torch.tensor([0.0, 0.1]))
+    calibration = VolumeCalibration(network, prediction=None, cases=None)
+    engine = Engine(lambda engine, batch: [])
+    calibration.attach(engine)
+    engine.run([0])
+    assert network.temperature.tolist() == [1, 1]
+    assert calibration.fit() == 0
+    assert network.temperature.tolist() == pytest.approx([1.5, 0.8])
+    assert network.minimum_ml.tolist() == pytest.approx([0, 0.1])
