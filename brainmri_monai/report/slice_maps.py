@@ -95,6 +95,8 @@ def explain_answers(predictions: SaveSlices, network: SliceClassifier | Sequence
         sample = predictions.cases.transform({"id": answer.id, "image": str(predictions.cases.files[answer.id])})
         picture, best = sample["image"][0].numpy(), int(answer.probabilities.argmax())
         title = f"{answer.id}: {in_words(predictions.classes[best], answer.probabilities[best], answer.decision)}"
+        if answer.decision == "not_brain_mri":
+            title += f"; the maps are of {predictions.classes[best]}"
         maps, places, rollout = _maps(networks, picture, best, how)
         plot_grad_cam(picture, maps, folder / f"{answer.id}.png", title, places=places, rollout=rollout)
         bar.update()

@@ -13,14 +13,25 @@ from brainmri_monai.report import slice_maps
 
 
 @pytest.fixture
-def drawn(monkeypatch, tmp_path):
+def titles() -> list[str]:
+    """Of the figures that are drawn."""
+    return []
+
+
+@pytest.fixture
+def drawn(monkeypatch, tmp_path, titles):
     """Explain an answer of a network; gives the maps of the classes and the rollout that are drawn."""
     given = []
-    monkeypatch.setattr(slice_maps, "plot_grad_cam", lambda _, maps, *__, rollout, **___: given.append((maps, rollout)))
 
-    def draw(how, *networks):
+    def keep(picture, maps, path, title, *, places, rollout):
+        given.append((maps, rollout))
+        titles.append(title)
+
+    monkeypatch.setattr(slice_maps, "plot_grad_cam", keep)
+
+    def draw(how, *networks, decision="answered"):
         picture = torch.rand(1, 128, 128, generator=torch.Generator().manual_seed(1))
-        answer = SimpleNamespace(id="a", probabilities=torch.tensor([0.9, 0.1]), decision="answered")
+        answer = SimpleNamespace(id="a", probabilities=torch.tensor([0.9, 0.1]), decision=decision)
         cases = SimpleNamespace(files={"a": "a.png"}, transform=lambda _: {"image": picture})
         told = SimpleNamespace(folder=tmp_path, answers=[answer], classes=["tumour", "none"], cases=cases)
         slice_maps.explain_answers(told, [network.eval() for network in networks], how)
@@ -76,3 +87,10 @@ def test_mistakes_of_a_network_without_convolutions_have_no_maps(tmp_path):
     )
     slice_maps.draw_mistakes(files, [SliceClassifier(flat, num_classes=2)], store=None, size=128)
     assert not list(tmp_path.rglob("*.png"))
+
+
+def test_maps_of_what_is_no_brain_mri_are_of_a_class(drawn, titles):
+    network = SliceClassifier(CustomCNN(num_classes=2), num_classes=2)
+    for decision in ("answered", "not_brain_mri"):
+        drawn("gradcam", network, decision=decision)
+    assert titles == ["a: tumour (0.900)", "a: not a brain MRI; the maps are of tumour"]

@@ -137,6 +137,13 @@ def test_how_certain_the_bound_is(evaluated, groups, metric, said):
     assert said in read(write_slice_report(evaluated)).sections["trust"]
 
 
+def test_the_dates_of_an_external_test_are_the_trainings(evaluated):
+    change(evaluated / "run.json", lambda run: run.update(created="2026-11-21T10:00:00+00:00"))
+    assert " · started 2026" in read(write_slice_report(evaluated)).sections["header"]
+    change(evaluated / "datalist.json", lambda datalist: datalist["split"].update(method="external"))
+    assert " · training started 2026" in read(write_slice_report(evaluated)).sections["header"]
+
+
 def test_an_official_split_does_not_claim_that_twins_are_together(evaluated):
     change(evaluated / "datalist.json", lambda datalist: datalist["split"].update(method="official"))
     data = read(write_slice_report(evaluated)).sections["data"]
